@@ -1,0 +1,145 @@
+/**
+ * What the orchestrator knows of an agent server. OpenCode's protocol stands behind this interface, so that another
+ * protocol (OpenCode 2) can be put beside it. All methods throw OpenAgentError.
+ */
+import type { Disposable } from "../base/lifetime.ts";
+import type { EngineEvent } from "../protocol/event.ts";
+import type { ModelRef, PermissionReply } from "../protocol/mission.ts";
+import type { MissionView } from "../protocol/reduce.ts";
+import type { RawEvent } from "./normalise.ts";
+import type { StreamSignal } from "./stream.ts";
+
+export interface SessionRef {
+  sessionId: string;
+  /** Absolute path on the server's machine. */
+  directory: string;
+}
+
+export interface Prompt {
+  /** Chosen by us, so that a prompt whose delivery is unknown can be recognised. */
+  messageId: string;
+  partId: string;
+  text: string;
+  agent?: string;
+  model?: ModelRef;
+}
+
+export interface AgentChoice {
+  name: string;
+  description: string;
+  /** Its own model, where it has one. */
+  model?: ModelRef;
+}
+
+export interface ModelChoice extends ModelRef {
+  name: string;
+  providerName: string;
+  /** Tokens. */
+  contextLimit: number;
+  /** Offered to everyone without a login. */
+  keyless: boolean;
+}
+
+export interface Choices {
+  agents: AgentChoice[];
+  models: ModelChoice[];
+  /** What OpenCode would take by itself: from its configuration, or the first of a provider that is logged in. */
+  defaultModel?: ModelRef;
+}
+
+export type LoginField =
+  | { kind: "text"; key: string; message: string; placeholder: string; when?: LoginCondition }
+  | {
+      kind: "choice";
+      key: string;
+      message: string;
+      options: { label: string; value: string; hint: string }[];
+      when?: LoginCondition;
+    };
+
+export interface LoginCondition {
+  key: string;
+  equal: boolean;
+  value: string;
+}
+
+export interface LoginMethod {
+  kind: "key" | "oauth";
+  label: string;
+  /** Its place in OpenCode's list; what the calls of an OAuth login name. */
+  index: number;
+  fields: LoginField[];
+}
+
+export interface Provider {
+  id: string;
+  name: string;
+  connected: boolean;
+  /** Environment variables that it takes a key from. */
+  environment: string[];
+  methods: LoginMethod[];
+}
+
+export interface LoginAttempt {
+  url: string;
+  /** `code`: the user brings back a code; `auto`: the server notices by itself. */
+  completion: "code" | "auto";
+  instructions: string;
+}
+
+/** A mission's sessions as the server holds them. */
+export interface Snapshot {
+  events: RawEvent[];
+  /** Whether the mission's own session works. */
+  busy: boolean;
+  /** Ids of the requests that wait for an answer. */
+  openRequests: string[];
+}
+
+/** Turns the server's events of one mission into ours; remembers what that takes. */
+export interface Translator {
+  translate(event: RawEvent, now: number, source: "live" | "rest"): { events: EngineEvent[]; incomplete: boolean };
+  /** The stream broke: texts that are being streamed may have a hole. */
+  markGap(): void;
+  /** Takes up texts and calls that are open in what is stored. */
+  seed(view: MissionView): void;
+}
+
+export interface Engine {
+  /** `ownServer` or a URL. */
+  readonly id: string;
+  stream(onSignal: (signal: StreamSignal) => void): Disposable;
+  createSession(directory: string, title: string, missionId: string): Promise<string>;
+  deleteSession(session: SessionRef): Promise<void>;
+  /** Hands a prompt over. An error with code `opencode_unreachable` leaves open whether it arrived. */
+  prompt(session: SessionRef, prompt: Prompt): Promise<void>;
+  /** Whether the session holds that message. */
+  holds(session: SessionRef, messageId: string): Promise<boolean>;
+  abort(session: SessionRef): Promise<void>;
+  /** All of the session and its children from the message `since` on. */
+  snapshot(session: SessionRef, since?: string): Promise<Snapshot>;
+  answerPermission(directory: string, requestId: string, reply: PermissionReply, reason?: string): Promise<void>;
+  answerQuestion(directory: string, requestId: string, answers: string[][] | undefined): Promise<void>;
+  choices(directory: string): Promise<Choices>;
+  providers(directory: string): Promise<Provider[]>;
+  setKey(providerId: string, key: string, metadata: Record<string, string>): Promise<void>;
+  removeLogin(providerId: string): Promise<void>;
+  beginLogin(
+    directory: string,
+    providerId: string,
+    method: number,
+    inputs: Record<string, string>,
+  ): Promise<LoginAttempt>;
+  /** Resolves when the login is done; with completion `auto` that is when the user is. */
+  finishLogin(
+    directory: string,
+    providerId: string,
+    method: number,
+    code: string | undefined,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** Makes the server read its configuration and logins for this directory anew. Aborts what runs there. */
+  reload(directory: string): Promise<void>;
+  /** Sends one short request to a model and returns its answer. */
+  tryModel(directory: string, model: ModelRef, signal: AbortSignal): Promise<string>;
+}

@@ -1,0 +1,171 @@
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { homedir } from "node:os";
+import { basename, delimiter, dirname, join } from "node:path";
+import { readTextIfPresent, privateFolder } from "../base/files.ts";
+import type { Logger } from "../base/log.ts";
+
+export interface HomeOptions {
+  /** Folder for all that belongs to our OpenCode server. */
+  folder: string;
+  /** The environment that the user's own tools see. */
+  environment: NodeJS.ProcessEnv;
+  /** The guard plugin's file (`guard.ts`, or what is built of it). */
+  guard: string;
+  /** Folder with a `rg`, used where PATH has none. */
+  ripgrepFolder?: string;
+  /** Providers that the user defined in Open Agent: the `provider` object of an OpenCode configuration. */
+  providers: Record<string, unknown>;
+  /** Version of the OpenCode that will run. */
+  version: string;
+  log: Logger;
+}
+
+/**
+ * Prepares what an OpenCode server of ours runs with, and returns its environment.
+ *
+ * OpenCode writes into its global configuration folder at every start: a `.gitignore`, and by a background npm install
+ * 63 MB of packages. So it is given a copy of the user's folder, in which that install finds nothing to do. The user's
+ * provider logins (`auth.json` in OpenCode's data folder) are the user's own. Sessions go into a database of our own.
+ * All of this measured with opencode 1.18.33.
+ */
+export function prepareHome(options: HomeOptions, password: string): NodeJS.ProcessEnv {
+  const configHome = join(privateFolder(options.folder), "config");
+  const original = nonEmpty(options.environment["XDG_CONFIG_HOME"]);
+  const userHome = options.environment["HOME"] ?? homedir();
+  mirrorConfiguration(original ?? join(userHome, ".config"), configHome, options);
+  const environment = inherited(options.environment, options.ripgrepFolder);
+  const restore = {
+    XDG_CONFIG_HOME: original ?? null,
+    OPENCODE_SERVER_PASSWORD: null,
+    OPENCODE_SERVER_USERNAME: null,
+  };
+  return {
+    ...environment,
+    ...quiet,
+    XDG_CONFIG_HOME: configHome,
+    OPENCODE_DB: join(options.folder, "opencode.db"),
+    OPENCODE_SERVER_USERNAME: "opencode",
+    OPENCODE_SERVER_PASSWORD: password,
+    OPEN_AGENT_GUARD: JSON.stringify({
+      restore,
+      hide: ["OPENCODE_CONFIG_CONTENT", "OPENCODE_AUTH_CONTENT", ...Object.keys(quiet)],
+    }),
+  };
+}
+
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === "" ? undefined : text;
+}
+
+/** What OpenCode would do on the network by itself; and npm retries for over a minute when there is no network. */
+const quiet = {
+  OPENCODE_DISABLE_AUTOUPDATE: "1",
+  OPENCODE_DISABLE_MODELS_FETCH: "1",
+  OPENCODE_DISABLE_LSP_DOWNLOAD: "1",
+  OPENCODE_DISABLE_SHARE: "1",
+  OPENCODE_DISABLE_EMBEDDED_WEB_UI: "1",
+  npm_config_fetch_retries: "0",
+};
+
+function inherited(environment: NodeJS.ProcessEnv, ripgrepFolder: string | undefined): NodeJS.ProcessEnv {
+  const kept = Object.entries(environment).filter(([name, value]) => {
+    if (value === undefined || /^(VSCODE_|ELECTRON_|OPEN_AGENT_)/.test(name)) return false;
+    // OpenCode reads its switches strictly: an empty one ends the server at its start.
+    return !(name.startsWith("OPENCODE_") && value === "");
+  });
+  const result: NodeJS.ProcessEnv = Object.fromEntries(kept);
+  const path = Object.keys(result).find((name) => name.toUpperCase() === "PATH") ?? "PATH";
+  const folders = (result[path] ?? "").split(delimiter);
+  const ripgrep = process.platform === "win32" ? "rg.exe" : "rg";
+  if (ripgrepFolder !== undefined && !folders.some((folder) => folder !== "" && existsSync(join(folder, ripgrep))))
+    result[path] = [...folders, ripgrepFolder].join(delimiter);
+  return result;
+}
+
+function mirrorConfiguration(userConfigHome: string, configHome: string, options: HomeOptions): void {
+  const source = join(userConfigHome, "opencode");
+  const target = join(configHome, "opencode");
+  const draft = `${target}.next`;
+  rmSync(draft, { recursive: true, force: true });
+  mkdirSync(draft, { recursive: true });
+  if (existsSync(source)) {
+    for (const name of readdirSync(source)) copyEntry(join(source, name), join(draft, name), options.log);
+  }
+  providePackages(source, target, draft, options.version);
+  mkdirSync(join(draft, "plugin"), { recursive: true });
+  cpSync(options.guard, join(draft, "plugin", `open-agent-${basename(options.guard)}`));
+  addProviders(join(draft, "config.json"), options);
+  rmSync(target, { recursive: true, force: true });
+  renameSync(draft, target);
+}
+
+function copyEntry(from: string, to: string, log: Logger): void {
+  if (["node_modules", ".git"].includes(basename(from))) return;
+  try {
+    cpSync(from, to, {
+      recursive: true,
+      dereference: true,
+      filter: (path) =>
+        basename(path) !== "node_modules" &&
+        (lstatSync(path).isFile() || lstatSync(path).isDirectory() || lstatSync(path).isSymbolicLink()),
+    });
+  } catch (error) {
+    log.warn(`${from} was left out of OpenCode's configuration: ${String(error)}`);
+  }
+}
+
+/**
+ * Gives OpenCode's configuration folder the packages that it would install by itself. The user's own are linked; where
+ * there are none and nothing needs any, a lock file that promises them is enough.
+ */
+function providePackages(source: string, target: string, draft: string, version: string): void {
+  const users = join(source, "node_modules");
+  if (existsSync(users)) {
+    symlinkSync(users, join(draft, "node_modules"), "junction");
+    return;
+  }
+  const needed = ["plugin", "plugins", "tool", "tools", "package.json"].some((name) => existsSync(join(source, name)));
+  const installed = join(target, "node_modules");
+  if (needed) {
+    if (existsSync(installed) && lstatSync(installed).isDirectory()) {
+      renameSync(installed, join(draft, "node_modules"));
+      cpIfPresent(join(target, "package-lock.json"), join(draft, "package-lock.json"));
+    }
+    return;
+  }
+  const dependencies = { "@opencode-ai/plugin": version };
+  mkdirSync(join(draft, "node_modules"));
+  writeFileSync(join(draft, "package.json"), JSON.stringify({ dependencies }));
+  writeFileSync(
+    join(draft, "package-lock.json"),
+    JSON.stringify({ lockfileVersion: 3, packages: { "": { dependencies } } }),
+  );
+}
+
+function cpIfPresent(from: string, to: string): void {
+  if (existsSync(from)) cpSync(from, to);
+}
+
+/** `config.json` is the first of OpenCode's three global files, so whatever the user's own files say wins over ours. */
+function addProviders(path: string, { providers, log }: HomeOptions): void {
+  if (Object.keys(providers).length === 0) return;
+  try {
+    const own = JSON.parse(readTextIfPresent(path) ?? "{}") as { provider?: Record<string, unknown> };
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, JSON.stringify({ ...own, provider: { ...providers, ...own.provider } }, null, 2));
+  } catch (error) {
+    log.warn(
+      `OpenCode's config.json does not parse, so the endpoints defined in Open Agent are left out: ${String(error)}`,
+    );
+  }
+}

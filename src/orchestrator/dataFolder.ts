@@ -1,0 +1,50 @@
+import { homedir } from "node:os";
+import { isAbsolute, join } from "node:path";
+import { OpenAgentError } from "../base/errors.ts";
+
+/** Where everything is. One data folder serves every window, editor and headless process of the user. */
+export interface DataPaths {
+  root: string;
+  database: string;
+  /** Who leads, and how to reach it; the running server's record. */
+  runtime: string;
+  lock: string;
+  leaderRecord: string;
+  serverRecord: string;
+  /** Token of the headless HTTP API. */
+  apiToken: string;
+  /** All that belongs to our OpenCode server. */
+  opencode: string;
+  endpoints: string;
+}
+
+/**
+ * @param configured the setting `openAgent.dataDir`; `~` stands for the home folder
+ * @param development keeps a build under development away from the user's missions
+ */
+export function dataPaths(
+  configured: string | undefined,
+  environment: NodeJS.ProcessEnv,
+  development: boolean,
+): DataPaths {
+  const home = environment["HOME"] ?? homedir();
+  const named = [configured, environment["OPEN_AGENT_DATA_DIR"]].find((path) => path !== undefined && path !== "");
+  const path = named ?? join(home, ".openagent");
+  const root = path.replace(/^~(?=$|[/\\])/, home);
+  if (!isAbsolute(root))
+    throw new OpenAgentError("invalid_input", `The data folder “${path}” is not an absolute path.`, { path });
+  const suffix = development ? "-dev" : "";
+  const runtime = join(root, `runtime${suffix}`);
+  const opencode = join(root, `opencode${suffix}`);
+  return {
+    root,
+    database: join(root, "missions", `missions${suffix}.db`),
+    runtime,
+    lock: join(runtime, "leader.lock"),
+    leaderRecord: join(runtime, "leader.json"),
+    serverRecord: join(runtime, "opencode.json"),
+    apiToken: join(runtime, "api-token"),
+    opencode,
+    endpoints: join(opencode, "endpoints.json"),
+  };
+}

@@ -1,0 +1,293 @@
+import { randomUUID } from "node:crypto";
+import { Timer } from "../base/async.ts";
+import { describeError, OpenAgentError } from "../base/errors.ts";
+import { Lifetime, type Disposable } from "../base/lifetime.ts";
+import type { Logger } from "../base/log.ts";
+import type { Choices, Engine } from "../opencode/engine.ts";
+import { translatorV1 } from "../opencode/engineV1.ts";
+import { parentOf, sessionOf, type RawEvent } from "../opencode/normalise.ts";
+import type { OpenCodeServer } from "../opencode/server.ts";
+import type { StreamSignal } from "../opencode/stream.ts";
+import type { EventBody } from "../protocol/event.ts";
+import { isRunning, ownServer, titleOf, type MissionHead, type ModelRef } from "../protocol/mission.ts";
+import type { Appended, Store } from "../store/store.ts";
+import { asProviders, readEndpoints, writeEndpoints, type Endpoint } from "./endpoints.ts";
+import { EngineHost, type Attachment } from "./engineHost.ts";
+import type { Hub } from "./hub.ts";
+import { MissionRunner, type RunnerContext } from "./missionRunner.ts";
+
+export interface LeaderOptions {
+  store: Store;
+  hub: Hub;
+  log: Logger;
+  server: (providers: () => Record<string, unknown>) => OpenCodeServer;
+  /** URL of the server that the user's settings name in place of ours. */
+  attachedUrl: () => string | undefined;
+  attachment: () => Promise<Attachment | undefined>;
+  /** File of the endpoints that the user added. */
+  endpointsPath: string;
+  /** Tells the user that events cannot be stored, and when they can again (undefined). */
+  onStoreFault: (error: OpenAgentError | undefined) => void;
+}
+
+const storeRetryMs = 3_000;
+
+/** The one process that drives missions: owns the agent server, takes in its events, sends what is queued. */
+export class Leader implements Disposable {
+  readonly engineHost: EngineHost;
+  readonly server: OpenCodeServer;
+  readonly #options: LeaderOptions;
+  readonly #lifetime = new Lifetime();
+  readonly #runners = new Map<string, MissionRunner>();
+  readonly #choices = new Map<string, Promise<Choices>>();
+  /** Directories whose configuration is to be read anew once nothing runs in them. */
+  readonly #outdated = new Set<string>();
+  readonly #storeRetry = this.#lifetime.add(new Timer());
+  readonly #context: RunnerContext;
+
+  constructor(options: LeaderOptions) {
+    this.#options = options;
+    this.#context = {
+      store: options.store,
+      log: options.log,
+      translator: translatorV1,
+      publish: (stored, before) => {
+        this.#publish(stored, before);
+      },
+      ensureEngine: () => this.engineHost.ensure(),
+      connectedEngine: () => this.engineHost.connected,
+      defaultModel: (engine, directory, agent) => this.#defaultModel(engine, directory, agent),
+      onStoreFault: (error) => {
+        this.#storeFault(error);
+      },
+    };
+    options.store.refresh();
+    this.server = this.#lifetime.add(options.server(() => asProviders(readEndpoints(options.endpointsPath))));
+    this.engineHost = this.#lifetime.add(
+      new EngineHost({
+        server: this.server,
+        attachment: options.attachment,
+        log: options.log,
+        onSignal: (signal) => {
+          this.#onSignal(signal);
+        },
+        onServerDied: () => {
+          void this.#revive();
+        },
+      }),
+    );
+  }
+
+  /** Takes up what an earlier leader left: its server, and the missions that ran. */
+  async start(): Promise<void> {
+    if (this.#options.store.newer) return;
+    const waiting = this.#options.store.listRunning();
+    try {
+      if (waiting.length > 0) await this.engineHost.ensure();
+      else await this.engineHost.adopt();
+    } catch (error) {
+      this.#options.log.warn(`OpenCode could not be taken up again: ${describeError(error)}`);
+      for (const head of waiting) this.#cutOff(head);
+    }
+  }
+
+  /** Whether any mission is at work. */
+  get isBusy(): boolean {
+    return this.#options.store.listRunning().length > 0;
+  }
+
+  // --- events -------------------------------------------------------------------------------------------------------
+
+  #onSignal(signal: StreamSignal): void {
+    if (signal.kind === "event") {
+      this.#route(signal.event);
+    } else if (signal.kind === "lost") {
+      for (const runner of this.#runners.values()) runner.lost();
+    } else {
+      for (const head of this.#options.store.listRunning()) this.runner(head.id);
+      for (const runner of this.#runners.values()) runner.connected();
+    }
+  }
+
+  /** Events carry their mission from here on. A session that is not ours, nor a child of ours, is none of our business. */
+  #route(event: RawEvent): void {
+    const sessionId = sessionOf(event);
+    if (sessionId === undefined) return;
+    const { store } = this.#options;
+    const parentId = parentOf(event);
+    const missionId =
+      store.missionOfSession(sessionId) ?? (parentId === undefined ? undefined : store.missionOfSession(parentId));
+    if (missionId !== undefined) this.runner(missionId).accept(event);
+  }
+
+  /** The mission's runner; made on first need. Throws `mission_not_found`. */
+  runner(missionId: string): MissionRunner {
+    const known = this.#runners.get(missionId);
+    if (known) return known;
+    const runner = new MissionRunner(this.#context, this.#options.store.head(missionId));
+    this.#runners.set(missionId, runner);
+    return runner;
+  }
+
+  /** The server ended by itself. Starts it again to see what it had finished; without it, whatever ran is cut off. */
+  async #revive(): Promise<void> {
+    for (const runner of this.#runners.values()) runner.lost();
+    this.#choices.clear();
+    const waiting = this.#options.store.listRunning();
+    if (waiting.length === 0) return;
+    try {
+      await this.engineHost.ensure();
+    } catch (error) {
+      this.#options.log.warn(`OpenCode could not be started again: ${describeError(error)}`);
+      for (const head of waiting) this.#cutOff(head);
+    }
+  }
+
+  #cutOff(head: MissionHead): void {
+    this.runner(head.id).serverDied({ name: "Interrupted", message: "OpenCode ended while the agent was at work." });
+  }
+
+  // --- storing --------------------------------------------------------------------------------------------------------
+
+  #publish({ events, head, prev, seq }: Appended, before: MissionHead): void {
+    if (events.length === 0) return;
+    const batch = { missionId: head.id, prev, seq, events };
+    this.#options.hub.publish({ batch, ...(head !== before && { head }) });
+    if (isRunning(before) && !isRunning(head)) void this.#reloadOutdated();
+  }
+
+  /** Nothing is lost: OpenCode holds what could not be stored, and it is fetched when storing works again. */
+  #storeFault(error: unknown): void {
+    if (this.#storeRetry.pending || this.#lifetime.ended) return;
+    const fault = error instanceof OpenAgentError ? error : new OpenAgentError("store_failed", describeError(error));
+    this.#options.log.error(fault.message);
+    this.#options.onStoreFault(fault);
+    this.#storeRetry.set(storeRetryMs, () => {
+      try {
+        this.#options.store.probe();
+      } catch (again) {
+        this.#storeFault(again);
+        return;
+      }
+      this.#options.onStoreFault(undefined);
+      for (const runner of this.#runners.values()) runner.connected();
+    });
+  }
+
+  // --- the user's wishes ------------------------------------------------------------------------------------------------
+
+  create(input: { text: string; directory: string; title?: string; agent?: string; model?: ModelRef }): MissionHead {
+    const missionId = randomUUID();
+    const { text, directory, title, ...choice } = input;
+    const { store, hub } = this.#options;
+    const created: EventBody = {
+      type: "mission_created",
+      title: title ?? titleOf(text),
+      directory,
+      server: this.#serverId,
+      ...choice,
+    };
+    const { events, head, prev, seq } = store.create(missionId, [created], Date.now());
+    hub.publish({ batch: { missionId, prev, seq, events }, head });
+    if (text !== "") this.runner(missionId).send({ text });
+    return store.head(missionId);
+  }
+
+  async remove(missionId: string): Promise<void> {
+    const { store, hub } = this.#options;
+    const head = store.head(missionId);
+    if (isRunning(head))
+      throw new OpenAgentError("mission_busy", "The mission is at work. Stop it first.", { missionId });
+    this.#runners.get(missionId)?.dispose();
+    this.#runners.delete(missionId);
+    store.remove(missionId);
+    hub.remove(missionId);
+    const engine = this.engineHost.connected;
+    if (engine?.id !== head.server || head.sessionId === undefined) return;
+    try {
+      await engine.deleteSession({ sessionId: head.sessionId, directory: head.directory });
+    } catch (error) {
+      this.#options.log.warn(`OpenCode still holds session ${head.sessionId}: ${describeError(error)}`);
+    }
+  }
+
+  /** Agents and models for a directory, remembered until logins or the server change. */
+  choices(engine: Engine, directory: string): Promise<Choices> {
+    const known = this.#choices.get(directory);
+    if (known) return known;
+    const asked = engine.choices(directory);
+    this.#choices.set(directory, asked);
+    asked.catch(() => this.#choices.delete(directory));
+    return asked;
+  }
+
+  async #defaultModel(engine: Engine, directory: string, agentName: string | undefined): Promise<ModelRef | undefined> {
+    const { agents, defaultModel } = await this.choices(engine, directory);
+    // An agent's own model is OpenCode's to apply.
+    if (agents.find((agent) => agent.name === agentName)?.model) return undefined;
+    if (defaultModel) return defaultModel;
+    throw new OpenAgentError("no_provider", "No model provider is connected.");
+  }
+
+  /** Logins have changed: OpenCode reads them only when a directory is opened, which must not cut off what runs there. */
+  async loginsChanged(): Promise<void> {
+    for (const directory of this.#choices.keys()) this.#outdated.add(directory);
+    this.#choices.clear();
+    await this.#reloadOutdated();
+  }
+
+  async #reloadOutdated(): Promise<void> {
+    const engine = this.engineHost.connected;
+    if (!engine || this.#outdated.size === 0) return;
+    const busy = new Set(this.#options.store.listRunning().map((head) => head.directory));
+    for (const directory of [...this.#outdated].filter((one) => !busy.has(one))) {
+      this.#outdated.delete(directory);
+      this.#choices.delete(directory);
+      await engine.reload(directory);
+    }
+  }
+
+  endpoints(): Endpoint[] {
+    return readEndpoints(this.#options.endpointsPath);
+  }
+
+  /** Adds, replaces or (undefined) removes an endpoint; the server must start anew to know it. */
+  async setEndpoint(id: string, endpoint: Endpoint | undefined): Promise<void> {
+    this.#requireIdle();
+    const others = this.endpoints().filter((other) => other.id !== id);
+    writeEndpoints(this.#options.endpointsPath, endpoint ? [...others, endpoint] : others);
+    await this.restart();
+  }
+
+  /** Ends our server and starts it again. Whatever runs is interrupted. */
+  async restart(): Promise<void> {
+    const waiting = this.#options.store.listRunning();
+    for (const runner of this.#runners.values()) runner.lost();
+    this.#choices.clear();
+    this.#outdated.clear();
+    await this.engineHost.stop();
+    try {
+      await this.engineHost.ensure();
+    } catch (error) {
+      for (const head of waiting) this.#cutOff(head);
+      throw error;
+    }
+  }
+
+  #requireIdle(): void {
+    if (this.isBusy)
+      throw new OpenAgentError(
+        "mission_busy",
+        "OpenCode must start anew for this, and a mission is at work. Stop it or wait for it.",
+      );
+  }
+
+  get #serverId(): string {
+    return this.#options.attachedUrl() ?? ownServer;
+  }
+
+  dispose(): void {
+    for (const runner of this.#runners.values()) runner.dispose();
+    this.#lifetime.dispose();
+  }
+}

@@ -1,0 +1,370 @@
+/**
+ * The events of a mission: what OpenCode reported and what the user did, in our words. Plain data.
+ *
+ * Adding a field or a type is compatible; changing one is not, since every event ever stored is read again.
+ */
+import type {
+  Failure,
+  MissionStatus,
+  ModelRef,
+  Outcome,
+  PermissionReply,
+  PermissionRequest,
+  QuestionRequest,
+  Todo,
+  Tokens,
+} from "./mission.ts";
+
+/** How a tool call is drawn. Made where OpenCode's tool names are known, so that the page needs to know none. */
+export interface ToolCard {
+  /** Codicon id. */
+  icon: string;
+  /** "Running" and "Ran". */
+  doing: string;
+  done: string;
+  /** What it is done to: a command, a path, a pattern. One line. */
+  object: string;
+  /** The object is code and is set in the editor's font. */
+  code?: boolean;
+  /** "exit 1", "8 files", "+4 −1". */
+  result?: string;
+  /** Absolute path of the file it is about, and the line to show there. */
+  path?: string;
+  line?: number;
+  /** How the output is read. */
+  body: "terminal" | "text" | "markdown" | "diff" | "source";
+  /** Unified diff, for `diff`. */
+  diff?: string;
+  /** The sub-agent's session that the call started. */
+  childSessionId?: string;
+}
+
+interface InSession {
+  sessionId: string;
+}
+interface InMessage extends InSession {
+  messageId: string;
+}
+interface InPart extends InMessage {
+  partId: string;
+}
+
+/** Facts about one message, of the user or of the agent. */
+export interface MessageInfo extends InMessage {
+  type: "message";
+  role: "user" | "assistant";
+  /** For an answer: the user's message that it answers. */
+  parentId?: string;
+  createdAt: number;
+  completedAt?: number;
+  agent?: string;
+  model?: ModelRef;
+  cost?: number;
+  tokens?: Tokens;
+  finish?: string;
+  error?: Failure;
+}
+
+/** A text of the user. `synthetic`: put in by OpenCode on the user's behalf. */
+export interface UserMessage extends InPart {
+  type: "user_message";
+  text: string;
+  synthetic?: boolean;
+}
+
+export interface Attachment extends InPart {
+  type: "attachment";
+  name: string;
+  mime: string;
+  url: string;
+}
+
+/** A text (`assistant_message`) or a thought of the agent. Until `done`, `text_delta` events add to it. */
+export interface AgentText extends InPart {
+  type: "assistant_message" | "thinking";
+  text: string;
+  done: boolean;
+  startedAt: number;
+  endedAt?: number;
+}
+
+/** More of a text that is not done. `offset` is where it belongs, in UTF-16 units. Deleted when the whole is stored. */
+export interface TextDelta extends InPart {
+  type: "text_delta";
+  of: "assistant_message" | "thinking";
+  offset: number;
+  text: string;
+  /** Something before this may have been lost; the whole text will repair it. */
+  gap?: boolean;
+}
+
+export interface ToolCall extends InPart {
+  type: "tool_call";
+  callId: string;
+  tool: string;
+  state: "pending" | "running";
+  card: ToolCard;
+  input: unknown;
+  startedAt?: number;
+}
+
+/** More output of a running tool call. `reset`: it takes the place of all before. Deleted when the result is stored. */
+export interface ToolOutput extends InPart {
+  type: "tool_output";
+  text: string;
+  reset?: boolean;
+}
+
+export interface ToolResult extends InPart {
+  type: "tool_result";
+  callId: string;
+  tool: string;
+  state: "completed" | "error";
+  card: ToolCard;
+  input: unknown;
+  output: string;
+  /** Where OpenCode keeps the whole output, when it cut it. */
+  outputPath?: string;
+  attachments?: { name: string; mime: string; url: string }[];
+  startedAt?: number;
+  endedAt?: number;
+}
+
+export interface StepFinished extends InPart {
+  type: "step_finished";
+  reason: string;
+  cost: number;
+  tokens: Tokens;
+}
+
+export interface FilesChanged extends InPart {
+  type: "files_changed";
+  files: string[];
+}
+
+/** The conversation so far was replaced by a summary of it. */
+export interface Compaction extends InPart {
+  type: "compaction";
+  automatic: boolean;
+}
+
+export interface SessionInfo extends InSession {
+  type: "session";
+  parentId?: string;
+  title: string;
+  agent?: string;
+  cost: number;
+}
+
+export interface SessionState extends InSession {
+  type: "session_state";
+  state: "busy" | "idle";
+}
+
+export interface Retry extends InSession {
+  type: "retry";
+  attempt: number;
+  message: string;
+  nextAt: number;
+}
+
+export interface RequestAsked extends InSession {
+  type: "permission_asked" | "question_asked";
+  request: PermissionRequest | QuestionRequest;
+}
+
+/** A request is over. `gone`: it ended without an answer, because its turn did. */
+export interface RequestAnswered extends InSession {
+  type: "request_answered";
+  requestId: string;
+  answer: PermissionReply | "answered" | "rejected" | "gone";
+}
+
+export interface Todos extends InSession {
+  type: "todos";
+  todos: Todo[];
+}
+
+/** OpenCode reported an error of a session. The message it belongs to, if any, carries it as well. */
+export interface SessionError extends InSession {
+  type: "error";
+  id: string;
+  error: Failure;
+}
+
+export interface Removed extends InMessage {
+  type: "message_removed" | "part_removed";
+  partId?: string;
+}
+
+/** An event of the mission's sessions that nothing here knows. Kept as it came. */
+export interface Raw {
+  type: "raw";
+  /** OpenCode's id of the event or of the part. */
+  id: string;
+  name: string;
+  sessionId?: string;
+  data: unknown;
+}
+
+/** What OpenCode says, translated. */
+export type EngineEvent =
+  | MessageInfo
+  | UserMessage
+  | Attachment
+  | AgentText
+  | TextDelta
+  | ToolCall
+  | ToolOutput
+  | ToolResult
+  | StepFinished
+  | FilesChanged
+  | Compaction
+  | SessionInfo
+  | SessionState
+  | Retry
+  | RequestAsked
+  | RequestAnswered
+  | Todos
+  | SessionError
+  | Removed
+  | Raw;
+
+export interface MissionCreated {
+  type: "mission_created";
+  title: string;
+  directory: string;
+  server: string;
+  agent?: string;
+  model?: ModelRef;
+}
+
+/** A change of the mission's own facts. An absent field is unchanged; null takes the value away. */
+export interface MissionUpdated {
+  type: "mission_updated";
+  title?: string;
+  archivedAt?: number | null;
+  agent?: string | null;
+  model?: ModelRef | null;
+  sessionId?: string;
+}
+
+export interface MissionStatusChanged {
+  type: "mission_status_changed";
+  status: MissionStatus;
+}
+
+/** A message of the user waits to be sent, is being sent, or needs no more care since OpenCode holds it. */
+export interface MessageQueued {
+  type: "message_queued";
+  queueId: string;
+  text: string;
+  agent?: string;
+  model?: ModelRef;
+  state: "queued" | "sending" | "sent" | "removed";
+  /** Given from `sending` on. */
+  messageId?: string;
+}
+
+/** A message could not be sent at all; it waits in the queue for the user to try again. */
+export interface LaunchFailed {
+  type: "launch_failed";
+  failure: Failure;
+}
+
+/** The turn that the user's message `messageId` began is over. */
+export interface TurnEnded {
+  type: "turn_ended";
+  messageId: string;
+  sessionId?: string;
+  outcome: Outcome;
+  failure?: Failure;
+}
+
+/** What we and the user did. */
+export type OwnEvent =
+  MissionCreated | MissionUpdated | MissionStatusChanged | MessageQueued | LaunchFailed | TurnEnded;
+
+export type EventBody = EngineEvent | OwnEvent;
+
+export type EventType = EventBody["type"];
+
+/** A stored event. `seq` strictly increases over the whole database; `time` is epoch milliseconds. */
+export interface MissionEvent {
+  seq: number;
+  missionId: string;
+  time: number;
+  body: EventBody;
+}
+
+/**
+ * Events of one mission as they are published: `prev` is the seq of the batch before. A consumer whose last seq is not
+ * `prev` has missed something and opens the mission anew.
+ */
+export interface EventBatch {
+  missionId: string;
+  prev: number;
+  seq: number;
+  events: MissionEvent[];
+}
+
+/**
+ * The identity of an event among those of its mission. A later event of the same key takes the place of the earlier
+ * one, and is no news when it says the same. Undefined for events that stand for themselves.
+ */
+export function keyOf(body: EventBody): string | undefined {
+  switch (body.type) {
+    case "message":
+      return `message:${body.messageId}`;
+    case "user_message":
+    case "attachment":
+    case "assistant_message":
+    case "thinking":
+    case "step_finished":
+    case "files_changed":
+    case "compaction":
+    case "tool_call":
+      return `part:${body.partId}`;
+    case "tool_result":
+      return `result:${body.partId}`;
+    case "session":
+    case "session_state":
+    case "todos":
+      return `${body.type}:${body.sessionId}`;
+    case "retry":
+      return `retry:${body.sessionId}:${String(body.nextAt)}`;
+    case "permission_asked":
+    case "question_asked":
+      return `request:${body.request.id}`;
+    case "request_answered":
+      return `answer:${body.requestId}`;
+    case "message_removed":
+      return `removed:${body.messageId}`;
+    case "part_removed":
+      return `removed:${body.messageId}:${body.partId ?? ""}`;
+    case "message_queued":
+      return `queued:${body.queueId}`;
+    case "turn_ended":
+      return `turn:${body.messageId}`;
+    case "error":
+    case "raw":
+      return `${body.type}:${body.id}`;
+    case "text_delta":
+    case "tool_output":
+    case "mission_created":
+    case "mission_updated":
+    case "mission_status_changed":
+    case "launch_failed":
+      return undefined;
+  }
+}
+
+/** Events that only bridge the time until the whole is stored under the same part. */
+export function isEphemeral(body: EventBody): body is TextDelta | ToolOutput {
+  return body.type === "text_delta" || body.type === "tool_output";
+}
+
+/** Whether this event holds the whole of its part, so that the ephemeral events of the part can go. */
+export function endsPart(body: EventBody): boolean {
+  return body.type === "tool_result" || ((body.type === "assistant_message" || body.type === "thinking") && body.done);
+}

@@ -1,0 +1,199 @@
+/** Names and shapes of a mission. Plain data; shared by host, page and tests. */
+
+/** What became of a mission as a whole. Same words as Open Agent's HTTP API. */
+export type MissionStatus =
+  | "pending" // created, never ran
+  | "active" // open for the next message, whether or not a turn runs
+  | "completed" // the user says it is done
+  | "failed" // its last turn ended with an error
+  | "interrupted" // its last turn was stopped or cut off
+  | "blocked"
+  | "not_feasible";
+
+/** What a mission does at this moment. */
+export type RunState = "idle" | "running" | "waiting_for_tool" | "waiting_for_you";
+
+/** How a turn (a user's message and all that answers it) ended. */
+export type Outcome = "completed" | "failed" | "interrupted";
+
+/** `provider/model`, as OpenCode writes it. */
+export interface ModelRef {
+  providerId: string;
+  modelId: string;
+}
+
+export function formatModel(model: ModelRef): string {
+  return `${model.providerId}/${model.modelId}`;
+}
+
+/** Reads `provider/model`; a model id may itself hold slashes. Undefined when it is not of that form. */
+export function parseModel(text: string): ModelRef | undefined {
+  const slash = text.indexOf("/");
+  if (slash <= 0 || slash === text.length - 1) return undefined;
+  return { providerId: text.slice(0, slash), modelId: text.slice(slash + 1) };
+}
+
+/** Token counts as the provider reports them. */
+export interface Tokens {
+  input: number;
+  output: number;
+  reasoning: number;
+  cacheRead: number;
+  cacheWrite: number;
+}
+
+export const noTokens: Tokens = { input: 0, output: 0, reasoning: 0, cacheRead: 0, cacheWrite: 0 };
+
+/** All that one request to the model held: how full its context is. */
+export function contextTokens(tokens: Tokens): number {
+  return tokens.input + tokens.output + tokens.reasoning + tokens.cacheRead + tokens.cacheWrite;
+}
+
+export interface Todo {
+  content: string;
+  status: string;
+  priority: string;
+}
+
+/** The agent wants to do something that its rules do not allow without asking. */
+export interface PermissionRequest {
+  kind: "permission";
+  id: string;
+  sessionId: string;
+  /** What it is about: `bash`, `edit`, `external_directory` … */
+  permission: string;
+  patterns: string[];
+  /** What "always" would allow. */
+  always: string[];
+  /** The command, file or address in question, on as many lines as it has. */
+  detail: string;
+  /** A unified diff, where the request is an edit. */
+  diff?: string;
+  /** Epoch milliseconds. */
+  askedAt: number;
+}
+
+export interface QuestionOption {
+  label: string;
+  description: string;
+}
+
+export interface Question {
+  header: string;
+  question: string;
+  options: QuestionOption[];
+  multiple: boolean;
+  /** Whether an answer in the user's own words is welcome. */
+  custom: boolean;
+}
+
+/** The agent asks; the turn waits for an answer to every question. */
+export interface QuestionRequest {
+  kind: "question";
+  id: string;
+  sessionId: string;
+  questions: Question[];
+  askedAt: number;
+}
+
+export type UserRequest = PermissionRequest | QuestionRequest;
+
+export type PermissionReply = "once" | "always" | "reject";
+
+/** The OpenCode server that we start ourselves. */
+export const ownServer = "own";
+
+/** A failure as the user may read it. */
+export interface Failure {
+  /** OpenCode's name of it, such as `APIError`, or one of ours. */
+  name: string;
+  message: string;
+  /** HTTP status of the provider's answer, where there was one. */
+  statusCode?: number;
+}
+
+/** A message of the user that OpenCode has not been seen to hold yet. */
+export interface PendingMessage {
+  queueId: string;
+  text: string;
+  agent?: string;
+  model?: ModelRef;
+  state: "queued" | "sending";
+  /** OpenCode's id of it, given when it is sent: ids must grow in the order of the conversation. */
+  messageId?: string;
+  queuedAt: number;
+}
+
+/** A session of the mission other than its own: a sub-agent's. */
+export interface ChildSession {
+  parentId: string;
+  title: string;
+  agent?: string;
+}
+
+/**
+ * All about a mission but its transcript, small enough to keep for every mission. It is what `reduceHead` makes of the
+ * mission's events. Times are epoch milliseconds, money is US dollars as OpenCode reports it.
+ */
+export interface MissionHead {
+  id: string;
+  title: string;
+  status: MissionStatus;
+  runState: RunState;
+  /** Absolute path in which the agent works. */
+  directory: string;
+  /** Which OpenCode holds its session: `ownServer`, or the URL of an attached one. */
+  server: string;
+  agent?: string;
+  model?: ModelRef;
+  /** OpenCode's session: one for the mission's whole life. Absent until the first prompt is sent. */
+  sessionId?: string;
+  createdAt: number;
+  updatedAt: number;
+  archivedAt?: number;
+  /** The user's message whose turn runs. */
+  turnMessageId?: string;
+  /** Begin of the turn that runs, or of the last one. */
+  turnStartedAt?: number;
+  turnEndedAt?: number;
+  requests: UserRequest[];
+  pending: PendingMessage[];
+  todos: Todo[];
+  children: Record<string, ChildSession>;
+  /** Cost by session, so that a child is counted once. */
+  costs: Record<string, number>;
+  /** Tokens in the context of the mission's own session at its latest step. */
+  contextTokens: number;
+  /** Agent and model of the latest answer. */
+  usedAgent?: string;
+  usedModel?: ModelRef;
+  /** Set while the model is being asked again after a failure. */
+  retry?: { attempt: number; message: string; nextAt: number };
+  /** Why the last turn failed. */
+  failure?: Failure;
+  busy: boolean;
+  /** Parts of tool calls that run. */
+  runningTools: string[];
+  /** First line of the latest finished answer. */
+  lastLine?: string;
+}
+
+export function totalCost(head: MissionHead): number {
+  return Object.values(head.costs).reduce((sum, cost) => sum + cost, 0);
+}
+
+export function isRunning(head: MissionHead): boolean {
+  return head.runState !== "idle";
+}
+
+/** The first line of a text, cut to `max` characters without splitting one. */
+export function titleOf(text: string, max = 100): string {
+  const line =
+    text
+      .split("\n")
+      .find((candidate) => candidate.trim() !== "")
+      ?.trim() ?? "Untitled mission";
+  if (line.length <= max) return line;
+  const characters = Array.from(new Intl.Segmenter().segment(line.slice(0, max * 8)), ({ segment }) => segment);
+  return characters.length > max ? `${characters.slice(0, max).join("")}…` : line;
+}

@@ -1,0 +1,40 @@
+/**
+ * The database's history of itself: element n brings `user_version` n to n + 1. Append only; a released element is
+ * never edited.
+ */
+export const migrations: readonly string[] = [
+  `
+  CREATE TABLE missions (
+    id TEXT PRIMARY KEY,
+    status TEXT NOT NULL,
+    run_state TEXT NOT NULL,
+    archived INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    head TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX missions_by_time ON missions (archived, updated_at DESC);
+  CREATE INDEX missions_not_idle ON missions (run_state) WHERE run_state <> 'idle';
+
+  CREATE TABLE sessions (
+    id TEXT PRIMARY KEY,
+    mission_id TEXT NOT NULL REFERENCES missions (id) ON DELETE CASCADE
+  ) STRICT;
+  CREATE INDEX sessions_by_mission ON sessions (mission_id);
+
+  CREATE TABLE events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    mission_id TEXT NOT NULL REFERENCES missions (id) ON DELETE CASCADE,
+    time INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    session_id TEXT,
+    message_id TEXT,
+    part_id TEXT,
+    key TEXT,
+    data TEXT NOT NULL
+  ) STRICT;
+  CREATE UNIQUE INDEX events_by_key ON events (mission_id, key) WHERE key IS NOT NULL;
+  CREATE INDEX events_by_mission ON events (mission_id, seq);
+  CREATE INDEX events_by_message ON events (mission_id, session_id, message_id) WHERE message_id IS NOT NULL;
+  CREATE INDEX events_ephemeral ON events (part_id) WHERE type IN ('text_delta', 'tool_output');
+  `,
+];

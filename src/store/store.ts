@@ -1,0 +1,367 @@
+import type { Database, Statement } from "better-sqlite3";
+import { OpenAgentError } from "../base/errors.ts";
+import { endsPart, keyOf, type EventBody, type EventType, type MissionEvent } from "../protocol/event.ts";
+import type { MissionHead } from "../protocol/mission.ts";
+import { newHead, reduceHead, reduceTranscript, type MissionView } from "../protocol/reduce.ts";
+import { emptyTranscript, type Transcript } from "../protocol/transcript.ts";
+import { openDatabase, storeError } from "./database.ts";
+
+export interface StoreOptions {
+  path: string;
+  /** Absolute path of better-sqlite3's `.node` file; its own search when undefined. */
+  nativeBinding?: string;
+}
+
+export interface EventQuery {
+  types?: readonly EventType[];
+  /** Only events with a greater seq. */
+  after?: number;
+  limit?: number;
+  offset?: number;
+}
+
+export interface MissionQuery {
+  archived?: boolean;
+  limit?: number;
+  offset?: number;
+}
+
+export interface Appended {
+  /** What was news, with its seq; repetitions are left out. */
+  events: MissionEvent[];
+  head: MissionHead;
+  /** The mission's last seq before and after. */
+  prev: number;
+  seq: number;
+}
+
+interface EventRow {
+  seq: number;
+  time: number;
+  data: string;
+}
+
+/**
+ * The missions and their events. The only owner of SQL. Every method is synchronous: a call is one transaction.
+ * All methods throw OpenAgentError `store_full`, `store_unreadable` or `store_failed` when SQLite fails, and the
+ * writing ones `store_newer` when the database belongs to a newer version.
+ */
+export class Store {
+  readonly path: string;
+  readonly newer: boolean;
+  readonly #database: Database;
+  readonly #statements = new Map<string, Statement>();
+  /** Heads and last seqs of missions written to since the last `refresh`; only the leader writes. */
+  readonly #written = new Map<string, { head: MissionHead; seq: number }>();
+
+  constructor(options: StoreOptions) {
+    const { database, newer } = openDatabase(options.path, options.nativeBinding);
+    this.path = options.path;
+    this.#database = database;
+    this.newer = newer;
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  /** Forgets what is remembered of the database. To be called on becoming the one process that writes. */
+  refresh(): void {
+    this.#written.clear();
+  }
+
+  /** Tries to write without changing anything. */
+  probe(): void {
+    this.#write(() =>
+      this.#run("UPDATE missions SET updated_at = updated_at WHERE id = (SELECT id FROM missions LIMIT 1)"),
+    );
+  }
+
+  /** A number that changes when another process has written. */
+  dataVersion(): number {
+    return this.#guard(() => Number(this.#database.pragma("data_version", { simple: true })));
+  }
+
+  /** Stores the first events of a new mission. */
+  create(missionId: string, bodies: readonly EventBody[], time: number): Appended {
+    return this.#write(() => {
+      const head = newHead(missionId, time);
+      this.#run(
+        "INSERT INTO missions (id, status, run_state, archived, updated_at, head) VALUES (?, ?, ?, ?, ?, ?)",
+        ...headColumns(head),
+      );
+      return this.#append({ head, seq: 0 }, bodies, time);
+    });
+  }
+
+  /** Stores what is new in `bodies`, all of it or nothing. */
+  append(missionId: string, bodies: readonly EventBody[], time: number): Appended {
+    return this.#write(() => {
+      const known = this.#written.get(missionId) ?? { head: this.head(missionId), seq: this.lastSeq(missionId) };
+      return this.#append(known, bodies, time);
+    });
+  }
+
+  #append(known: { head: MissionHead; seq: number }, bodies: readonly EventBody[], time: number): Appended {
+    const missionId = known.head.id;
+    const events: MissionEvent[] = [];
+    let head = known.head;
+    for (const body of bodies) {
+      const seq = this.#insert(missionId, body, time);
+      if (seq === undefined) continue;
+      const event = { seq, missionId, time, body };
+      events.push(event);
+      head = reduceHead(head, event);
+    }
+    if (head !== known.head) {
+      const [id, ...columns] = headColumns(head);
+      this.#run(
+        "UPDATE missions SET status = ?, run_state = ?, archived = ?, updated_at = ?, head = ? WHERE id = ?",
+        ...columns,
+        id,
+      );
+    }
+    const seq = events.at(-1)?.seq ?? known.seq;
+    this.#written.set(missionId, { head, seq });
+    return { events, head, prev: known.seq, seq };
+  }
+
+  /** Returns the new row's seq, or undefined when the event says nothing new. */
+  #insert(missionId: string, body: EventBody, time: number): number | undefined {
+    const key = keyOf(body);
+    const data = JSON.stringify(body);
+    if (key !== undefined) {
+      const old = this.#get<{ seq: number; data: string }>(
+        "SELECT seq, data FROM events WHERE mission_id = ? AND key = ?",
+        missionId,
+        key,
+      );
+      if (old) {
+        if (old.data === data || isStale(body, old.data)) return undefined;
+        this.#run("DELETE FROM events WHERE seq = ?", old.seq);
+      }
+    }
+    const partId = "partId" in body ? (body.partId ?? null) : null;
+    if (partId !== null && endsPart(body))
+      this.#run("DELETE FROM events WHERE part_id = ? AND type IN ('text_delta', 'tool_output')", partId);
+    const sessionId = "sessionId" in body ? (body.sessionId ?? null) : null;
+    if (sessionId !== null && (body.type === "session" || body.type === "mission_updated"))
+      this.#run("INSERT OR IGNORE INTO sessions (id, mission_id) VALUES (?, ?)", sessionId, missionId);
+    const messageId = "messageId" in body && body.type !== "message_queued" ? body.messageId : null;
+    const result = this.#run(
+      "INSERT INTO events (mission_id, time, type, session_id, message_id, part_id, key, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+      missionId,
+      time,
+      body.type,
+      sessionId,
+      messageId,
+      partId,
+      key ?? null,
+      data,
+    );
+    return Number(result.lastInsertRowid);
+  }
+
+  /** Deletes a mission and everything that belongs to it. */
+  remove(missionId: string): void {
+    this.#write(() => {
+      this.#written.delete(missionId);
+      this.#run("DELETE FROM missions WHERE id = ?", missionId);
+    });
+  }
+
+  /** @throws OpenAgentError `mission_not_found` */
+  head(missionId: string): MissionHead {
+    const row = this.#read<{ head: string }>("SELECT head FROM missions WHERE id = ?", missionId);
+    if (!row) throw new OpenAgentError("mission_not_found", `There is no mission ${missionId}.`, { missionId });
+    return parseHead(row.head);
+  }
+
+  /** Newest first. */
+  list(query: MissionQuery = {}): MissionHead[] {
+    const rows = this.#readAll<{ head: string }>(
+      "SELECT head FROM missions WHERE archived = ? ORDER BY updated_at DESC, id LIMIT ? OFFSET ?",
+      query.archived ? 1 : 0,
+      query.limit ?? 200,
+      query.offset ?? 0,
+    );
+    return rows.map((row) => parseHead(row.head));
+  }
+
+  /** The missions in which something runs or waits. */
+  listRunning(): MissionHead[] {
+    return this.#readAll<{ head: string }>(
+      "SELECT head FROM missions WHERE run_state <> 'idle' ORDER BY updated_at",
+    ).map((row) => parseHead(row.head));
+  }
+
+  /** The missions whose id begins like that, at most two. */
+  findByPrefix(prefix: string): string[] {
+    const end = `${prefix}\u{10ffff}`;
+    return this.#readAll<{ id: string }>("SELECT id FROM missions WHERE id >= ? AND id < ? LIMIT 2", prefix, end).map(
+      (row) => row.id,
+    );
+  }
+
+  missionOfSession(sessionId: string): string | undefined {
+    return this.#read<{ mission_id: string }>("SELECT mission_id FROM sessions WHERE id = ?", sessionId)?.mission_id;
+  }
+
+  sessionsOf(missionId: string): string[] {
+    return this.#readAll<{ id: string }>("SELECT id FROM sessions WHERE mission_id = ?", missionId).map(
+      (row) => row.id,
+    );
+  }
+
+  /** The greatest message id in a session, which is that of its newest message. */
+  lastMessageId(missionId: string, sessionId: string): string | undefined {
+    const sql =
+      "SELECT max(message_id) AS id FROM events WHERE mission_id = ? AND session_id = ? AND message_id IS NOT NULL";
+    return this.#read<{ id: string | null }>(sql, missionId, sessionId)?.id ?? undefined;
+  }
+
+  /** 0 for a mission without events. */
+  lastSeq(missionId: string): number {
+    return (
+      this.#read<{ seq: number | null }>("SELECT max(seq) AS seq FROM events WHERE mission_id = ?", missionId)?.seq ?? 0
+    );
+  }
+
+  /** Events in the order of their seq. */
+  events(missionId: string, query: EventQuery = {}): MissionEvent[] {
+    const types = query.types ?? [];
+    const filter = types.length > 0 ? ` AND type IN (${types.map(() => "?").join(", ")})` : "";
+    const rows = this.#readAll<EventRow>(
+      `SELECT seq, time, data FROM events WHERE mission_id = ? AND seq > ?${filter} ORDER BY seq LIMIT ? OFFSET ?`,
+      missionId,
+      query.after ?? 0,
+      ...types,
+      query.limit ?? -1,
+      query.offset ?? 0,
+    );
+    return rows.map((row) => toEvent(missionId, row));
+  }
+
+  /** The view of a mission with its newest `messages` messages, and the seq that it stands at. */
+  snapshot(missionId: string, messages: number): { view: MissionView; seq: number } {
+    return this.#guard(() =>
+      this.#database.transaction(() => {
+        const head = this.head(missionId);
+        const transcript = this.page(missionId, head.sessionId, { limit: messages });
+        return { view: { head, transcript }, seq: this.lastSeq(missionId) };
+      })(),
+    );
+  }
+
+  /** Messages of one session, newest first by `limit`, those before the message `before` when given. */
+  page(missionId: string, sessionId: string | undefined, query: { before?: string; limit: number }): Transcript {
+    if (sessionId === undefined) return emptyTranscript;
+    const ids = this.#readAll<{ message_id: string }>(
+      "SELECT DISTINCT message_id FROM events WHERE mission_id = ? AND session_id = ? AND message_id < ? ORDER BY message_id DESC LIMIT ?",
+      missionId,
+      sessionId,
+      query.before ?? "~",
+      query.limit + 1,
+    ).map((row) => row.message_id);
+    const first = ids.slice(0, query.limit).at(-1);
+    if (first === undefined) return { ...emptyTranscript, sessionId };
+    const rows = this.#readAll<EventRow>(
+      "SELECT seq, time, data FROM events WHERE mission_id = ? AND session_id = ? AND message_id >= ? AND message_id < ? ORDER BY seq",
+      missionId,
+      sessionId,
+      first,
+      query.before ?? "~",
+    );
+    const transcript = rows.reduce<Transcript>(
+      (page, row) => reduceTranscript(page, toEvent(missionId, row), sessionId),
+      { ...emptyTranscript, sessionId },
+    );
+    return { ...transcript, hasEarlier: ids.length > query.limit };
+  }
+
+  /** The last stored events of one part: the whole of what the page was given in short. */
+  part(missionId: string, partId: string): MissionEvent[] {
+    const rows = this.#readAll<EventRow>(
+      "SELECT seq, time, data FROM events WHERE mission_id = ? AND key IN (?, ?) ORDER BY seq",
+      missionId,
+      `part:${partId}`,
+      `result:${partId}`,
+    );
+    return rows.map((row) => toEvent(missionId, row));
+  }
+
+  #write<T>(change: () => T): T {
+    if (this.newer)
+      throw new OpenAgentError(
+        "store_newer",
+        `${this.path} was written by a newer version of Open Agent and is only read.`,
+        {
+          path: this.path,
+        },
+      );
+    try {
+      return this.#guard(() => this.#database.transaction(change).immediate());
+    } catch (error) {
+      this.#written.clear();
+      throw error;
+    }
+  }
+
+  #guard<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw storeError(error, this.path);
+    }
+  }
+
+  #read<T>(sql: string, ...values: unknown[]): T | undefined {
+    return this.#guard(() => this.#get<T>(sql, ...values));
+  }
+
+  #readAll<T>(sql: string, ...values: unknown[]): T[] {
+    return this.#guard(() => this.#statement(sql).all(...values) as T[]);
+  }
+
+  #get<T>(sql: string, ...values: unknown[]): T | undefined {
+    return this.#statement(sql).get(...values) as T | undefined;
+  }
+
+  #run(sql: string, ...values: unknown[]) {
+    return this.#statement(sql).run(...values);
+  }
+
+  #statement(sql: string): Statement {
+    const known = this.#statements.get(sql);
+    if (known) return known;
+    const prepared = this.#database.prepare(sql);
+    this.#statements.set(sql, prepared);
+    return prepared;
+  }
+}
+
+function headColumns(head: MissionHead): [string, string, string, number, number, string] {
+  const archived = head.archivedAt === undefined ? 0 : 1;
+  return [head.id, head.status, head.runState, archived, head.updatedAt, JSON.stringify(head)];
+}
+
+/** A head stored by an older version lacks the fields added since. */
+function parseHead(text: string): MissionHead {
+  const head = JSON.parse(text) as MissionHead;
+  return { ...newHead(head.id, head.createdAt), ...head };
+}
+
+function toEvent(missionId: string, row: EventRow): MissionEvent {
+  return { seq: row.seq, missionId, time: row.time, body: JSON.parse(row.data) as EventBody };
+}
+
+/** The beginning of something whose end is stored already: a stream's echo of the past. */
+function isStale(body: EventBody, stored: string): boolean {
+  const old = JSON.parse(stored) as EventBody;
+  if ((body.type === "assistant_message" || body.type === "thinking") && body.type === old.type)
+    return old.done && !body.done;
+  if (body.type === "message" && old.type === "message")
+    return old.completedAt !== undefined && body.completedAt === undefined;
+  if (body.type === "tool_call" && old.type === "tool_call") return old.state === "running" && body.state === "pending";
+  return false;
+}
