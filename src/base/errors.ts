@@ -12,6 +12,11 @@ export class OpenAgentError extends Error {
     this.code = code;
     this.detail = detail;
   }
+
+  /** By name: the extension's two bundles each have a class of their own. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return value instanceof Error && value.name === "OpenAgentError";
+  }
 }
 
 export type ErrorCode =

@@ -1,6 +1,6 @@
 import { createOpencodeClient, type OpencodeClient } from "@opencode-ai/sdk/v2/client";
 import { describeError, OpenAgentError } from "../base/errors.ts";
-import { fields, list, text } from "./fields.ts";
+import { fields, list, text } from "../base/fields.ts";
 import { authorization, type Connection } from "./server.ts";
 
 /** A request that is answered by work on the server's side may take this long; a mission is never waited for. */

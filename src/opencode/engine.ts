@@ -43,6 +43,8 @@ export interface ModelChoice extends ModelRef {
 export interface Choices {
   agents: AgentChoice[];
   models: ModelChoice[];
+  /** The agent that OpenCode takes when none is named. */
+  defaultAgent?: string;
   /** What OpenCode would take by itself: from its configuration, or the first of a provider that is logged in. */
   defaultModel?: ModelRef;
 }

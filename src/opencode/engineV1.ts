@@ -4,7 +4,7 @@ import { OpenAgentError } from "../base/errors.ts";
 import type { MissionView } from "../protocol/reduce.ts";
 import { answer, openClient, unlimitedUntil, whole } from "./client.ts";
 import type { Choices, Engine, Prompt, SessionRef, Snapshot, Translator } from "./engine.ts";
-import { fields, text } from "./fields.ts";
+import { fields, text } from "../base/fields.ts";
 import * as logins from "./logins.ts";
 import { newMemory, normalise, rememberGap, type RawEvent } from "./normalise.ts";
 import type { Connection } from "./server.ts";
@@ -209,15 +209,20 @@ async function choices(client: OpencodeClient, directory: string): Promise<Choic
   const configured = models.find((model) => `${model.providerId}/${model.modelId}` === config.model);
   const usable = models.find((model) => !model.keyless && providers.default[model.providerId] === model.modelId);
   const chosen = configured ?? usable;
+  const offered = agents
+    .filter((agent) => agent.mode !== "subagent" && agent.hidden !== true)
+    .map((agent) => ({
+      name: agent.name,
+      description: agent.description ?? "",
+      ...(agent.model && { model: { providerId: agent.model.providerID, modelId: agent.model.modelID } }),
+    }));
+  const defaultAgent = [config.default_agent, "build", offered[0]?.name].find((name) =>
+    offered.some((agent) => agent.name === name),
+  );
   return {
-    agents: agents
-      .filter((agent) => agent.mode !== "subagent" && agent.hidden !== true)
-      .map((agent) => ({
-        name: agent.name,
-        description: agent.description ?? "",
-        ...(agent.model && { model: { providerId: agent.model.providerID, modelId: agent.model.modelID } }),
-      })),
+    agents: offered,
     models,
+    ...(defaultAgent !== undefined && { defaultAgent }),
     ...(chosen && { defaultModel: { providerId: chosen.providerId, modelId: chosen.modelId } }),
   };
 }

@@ -5,7 +5,7 @@
  */
 import type { EngineEvent, ToolCall, ToolResult } from "../protocol/event.ts";
 import type { Failure, ModelRef, PermissionReply, QuestionRequest, Todo, Tokens } from "../protocol/mission.ts";
-import { fields, list, number, optionalNumber, optionalText, text, texts, type Fields } from "./fields.ts";
+import { fields, list, number, optionalNumber, optionalText, text, texts, type Fields } from "../base/fields.ts";
 import { toolCard } from "./toolCard.ts";
 
 /** An event as OpenCode sends it, without the envelope of the stream it came on. */

@@ -13,7 +13,7 @@ import type { Logger } from "../base/log.ts";
 import { endProcessGroup, isAlive, startTimeOf } from "../base/processes.ts";
 import { prepareHome } from "./home.ts";
 import { locateOpenCode, type Executable, type LocateOptions } from "./locate.ts";
-import { rotateLog } from "./logFile.ts";
+import { rotateLog } from "../base/logFile.ts";
 
 /** Where a server of ours whose folder that is writes its log. */
 export function serverLogPath(folder: string): string {

@@ -2,7 +2,7 @@ import { EventSource } from "eventsource";
 import { Backoff, Timer } from "../base/async.ts";
 import { describeError } from "../base/errors.ts";
 import { Lifetime, type Disposable } from "../base/lifetime.ts";
-import { fields, text } from "./fields.ts";
+import { fields, text } from "../base/fields.ts";
 import type { RawEvent } from "./normalise.ts";
 import { authorization, type Connection } from "./server.ts";
 

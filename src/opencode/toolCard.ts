@@ -1,6 +1,6 @@
 import { isAbsolute, relative } from "node:path";
 import type { ToolCard } from "../protocol/event.ts";
-import { fields, list, number, optionalNumber, optionalText, text, type Fields } from "./fields.ts";
+import { fields, list, number, optionalNumber, optionalText, text, type Fields } from "../base/fields.ts";
 
 /** What OpenCode tells of a tool call; `metadata` and `output` fill up while it runs. */
 export interface ToolFacts {

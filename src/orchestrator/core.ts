@@ -4,7 +4,6 @@ import { Emitter } from "../base/event.ts";
 import { privateFolder } from "../base/files.ts";
 import { Lifetime, type Disposable } from "../base/lifetime.ts";
 import type { Logger } from "../base/log.ts";
-import { followLog } from "../opencode/logFile.ts";
 import { OpenCodeServer, serverLogPath } from "../opencode/server.ts";
 import type { EngineState } from "../protocol/engineState.ts";
 import type { EventBatch } from "../protocol/event.ts";
@@ -162,11 +161,7 @@ export class Core {
     }
   }
 
-  /** Reads the log of our OpenCode server as it grows. */
-  followServerLog(onLine: (line: string) => void): Disposable {
-    return followLog(this.serverLogPath, onLine, { fromStart: false });
-  }
-
+  /** Where our OpenCode server writes its log. */
   get serverLogPath(): string {
     return serverLogPath(this.paths.opencode);
   }

@@ -1,5 +1,5 @@
 import { closeSync, existsSync, openSync, readSync, renameSync, statSync, truncateSync } from "node:fs";
-import { toDisposable, type Disposable } from "../base/lifetime.ts";
+import { toDisposable, type Disposable } from "./lifetime.ts";
 
 const keepBytes = 5_000_000;
 const cutBytes = 50_000_000;

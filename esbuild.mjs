@@ -1,0 +1,103 @@
+// Builds what runs into dist/.
+//   node esbuild.mjs [--watch]
+//   node esbuild.mjs --package [--target linux-x64]    also packs it as a .vsix, for one platform or for all
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { context } from "esbuild";
+
+const packaging = process.argv.includes("--package");
+const watch = process.argv.includes("--watch");
+const target = process.argv.includes("--target") ? process.argv[process.argv.indexOf("--target") + 1] : undefined;
+const root = import.meta.dirname;
+const dist = join(root, "dist");
+
+/** The extension loads the core only when something first needs it, so that activation stays cheap. */
+const lazyCore = {
+  name: "lazy-core",
+  setup(build) {
+    build.onResolve({ filter: /\/orchestrator\/index\.ts$/ }, ({ kind }) =>
+      kind === "dynamic-import" ? { path: "./core.cjs", external: true } : undefined,
+    );
+  },
+};
+
+const common = {
+  absWorkingDir: root,
+  bundle: true,
+  minify: packaging,
+  sourcemap: packaging ? false : "linked",
+  legalComments: "none",
+  logLevel: "info",
+};
+const node = { ...common, platform: "node", format: "cjs", target: "node22" };
+
+const bundles = [
+  {
+    ...node,
+    entryPoints: ["src/extension.ts"],
+    outfile: "dist/extension.cjs",
+    external: ["vscode"],
+    plugins: [lazyCore],
+  },
+  { ...node, entryPoints: ["src/orchestrator/index.ts"], outfile: "dist/core.cjs" },
+  // Without `vscode` among the externals, a use of it fails the build.
+  { ...node, entryPoints: ["src/headless.ts"], outfile: "dist/headless.cjs", banner: { js: "#!/usr/bin/env node" } },
+  // Runs inside OpenCode.
+  {
+    ...common,
+    entryPoints: ["src/opencode/guard.ts"],
+    outfile: "dist/guard.js",
+    format: "esm",
+    platform: "neutral",
+    sourcemap: false,
+  },
+  {
+    ...common,
+    entryPoints: [
+      { in: "webview/main.tsx", out: "main" },
+      { in: "webview/styles.css", out: "main" },
+    ],
+    outdir: "dist/webview",
+    platform: "browser",
+    format: "iife",
+    target: "es2023",
+    jsx: "automatic",
+    jsxImportSource: "preact",
+    loader: { ".ttf": "file" },
+    assetNames: "[name]",
+    tsconfig: "webview/tsconfig.json",
+  },
+];
+
+rmSync(dist, { recursive: true, force: true });
+mkdirSync(join(dist, "native"), { recursive: true });
+const prebuilds = join(root, "node_modules", "better-sqlite3", "prebuilds");
+const wanted = target && `${target.replace(/^alpine/, "linuxmusl")}.node`;
+const binaries = readdirSync(prebuilds).filter((name) => wanted === undefined || name === wanted);
+if (binaries.length === 0)
+  throw new Error(`better-sqlite3 has no binary for ${target}: ${readdirSync(prebuilds).join(" ")}`);
+for (const name of binaries) copyFileSync(join(prebuilds, name), join(dist, "native", name));
+
+for (const options of bundles) {
+  const built = await context(options);
+  await built.rebuild();
+  if (watch) await built.watch();
+  else await built.dispose();
+}
+
+if (packaging) {
+  const { name, version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const out = join("out", `${name}${target ? `-${target}` : ""}-${version}.vsix`);
+  mkdirSync(join(root, "out"), { recursive: true });
+  const vsce = join(root, "node_modules", "@vscode", "vsce", "vsce");
+  const options = [
+    "--no-dependencies",
+    "--allow-missing-repository",
+    "--out",
+    out,
+    ...(target ? ["--target", target] : []),
+  ];
+  execFileSync(process.execPath, [vsce, "package", ...options], { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
+  console.log(out);
+}

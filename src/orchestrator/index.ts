@@ -1,0 +1,6 @@
+/** The orchestrator's public face. */
+export { Core, type CoreSettings } from "./core.ts";
+export type { CommandInput, CommandName, CommandResult } from "./commands.ts";
+export { dataPaths, type DataPaths } from "./dataFolder.ts";
+export type { Endpoint as ModelEndpoint } from "./endpoints.ts";
+export type { Choices, LoginField, LoginMethod, ModelChoice, Provider } from "../opencode/engine.ts";

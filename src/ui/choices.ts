@@ -1,0 +1,182 @@
+import { basename } from "node:path";
+import * as vscode from "vscode";
+import { formatModel, parseModel } from "../protocol/mission.ts";
+import type { Choices } from "../orchestrator/index.ts";
+import type { App } from "./app.ts";
+
+/** What a mission runs with, as the user chose it. Absent: whatever OpenCode's configuration says. */
+export interface Choice {
+  agent?: string;
+  /** `provider/model` */
+  model?: string;
+}
+
+/** The choice made last for missions in a folder. */
+export function rememberedChoice(app: App, directory: string): Choice {
+  return app.context.workspaceState.get<Choice>(choiceKey(directory)) ?? {};
+}
+
+export async function rememberChoice(app: App, directory: string, choice: Choice): Promise<void> {
+  await app.context.workspaceState.update(choiceKey(directory), choice);
+}
+
+function choiceKey(directory: string): string {
+  return `choice:${directory}`;
+}
+
+export interface Launch {
+  directory: string;
+  choice: Choice;
+}
+
+type Item = vscode.QuickPickItem &
+  (
+    | { does: "start" }
+    | { does: "folder"; directory: string }
+    | { does: "agent"; agent: string }
+    | { does: "model"; model: string }
+    | { does: "nothing" }
+  );
+
+/**
+ * Asks in one quick pick for folder, agent and model, with what was chosen last time preset: Enter starts. Asks nothing
+ * when there is nothing to choose from. Undefined when the user thinks better of it.
+ */
+export function askLaunch(app: App, folders: readonly string[], first: string): Promise<Launch | undefined> {
+  return new Promise((resolve) => {
+    const pick = vscode.window.createQuickPick<Item>();
+    pick.title = "New Mission (2 of 2)";
+    pick.placeholder = "Enter starts the mission; choose another folder, agent or model first if you like";
+    pick.matchOnDescription = true;
+    pick.ignoreFocusOut = true;
+    let launch: Launch = { directory: first, choice: rememberedChoice(app, first) };
+    let choices: Choices | undefined;
+    const draw = () => {
+      pick.items = launchItems(launch, folders, choices);
+      pick.value = "";
+    };
+    const load = () => {
+      const { directory } = launch;
+      pick.busy = true;
+      app
+        .run("choices", { directory })
+        .then((found) => {
+          if (launch.directory !== directory) return;
+          choices = found;
+          if (folders.length < 2 && found.agents.length < 2 && found.models.length < 2) finish(launch);
+          else draw();
+        })
+        // The mission itself will say why OpenCode cannot be asked.
+        .catch(() => {
+          finish(launch);
+        })
+        .finally(() => {
+          pick.busy = false;
+        });
+    };
+    const finish = (result: Launch | undefined) => {
+      resolve(result);
+      pick.dispose();
+    };
+    pick.onDidAccept(() => {
+      const [item] = pick.selectedItems;
+      if (!item || item.does === "nothing") return;
+      if (item.does === "start") {
+        void rememberChoice(app, launch.directory, launch.choice);
+        finish(launch);
+        return;
+      }
+      if (item.does === "folder") {
+        launch = { directory: item.directory, choice: rememberedChoice(app, item.directory) };
+        choices = undefined;
+        load();
+      } else {
+        const { choice } = launch;
+        launch = {
+          ...launch,
+          choice: item.does === "agent" ? { ...choice, agent: item.agent } : { ...choice, model: item.model },
+        };
+      }
+      draw();
+    });
+    pick.onDidHide(() => {
+      finish(undefined);
+    });
+    draw();
+    pick.show();
+    load();
+  });
+}
+
+function launchItems(launch: Launch, folders: readonly string[], choices: Choices | undefined): Item[] {
+  const { directory, choice } = launch;
+  const model = choice.model ?? (choices?.defaultModel && formatModel(choices.defaultModel));
+  const facts = [basename(directory), choice.agent ?? choices?.defaultAgent ?? "", modelName(choices, model)].filter(
+    (fact) => fact !== "",
+  );
+  const items: Item[] = [{ does: "start", label: "$(play) Start", description: facts.join(" · "), alwaysShow: true }];
+  if (folders.length > 1) {
+    items.push(heading("Folder"));
+    items.push(
+      ...folders.map((folder): Item => ({
+        does: "folder",
+        directory: folder,
+        label: mark(folder === directory, basename(folder)),
+        description: folder,
+      })),
+    );
+  }
+  if (choices && choices.agents.length > 1) items.push(heading("Agent"), ...agentItems(choices, choice.agent));
+  if (choices && choices.models.length > 1) items.push(heading("Model"), ...modelItems(choices, choice.model));
+  return items;
+}
+
+function agentItems(choices: Choices, chosen = choices.defaultAgent): Item[] {
+  return choices.agents.map(({ name, description }) => {
+    return { does: "agent", agent: name, label: mark(name === chosen, name), description };
+  });
+}
+
+function modelItems(choices: Choices, chosen = choices.defaultModel && formatModel(choices.defaultModel)): Item[] {
+  return choices.models.map((model) => {
+    const id = formatModel(model);
+    const note = model.keyless ? `${model.providerName} · free, needs no login` : model.providerName;
+    return { does: "model", model: id, label: mark(id === chosen, model.name), description: note, detail: id };
+  });
+}
+
+function modelName(choices: Choices | undefined, id: string | undefined): string {
+  const parsed = id === undefined ? undefined : parseModel(id);
+  const known = choices?.models.find(
+    (model) => model.providerId === parsed?.providerId && model.modelId === parsed.modelId,
+  );
+  return known?.name ?? parsed?.modelId ?? "";
+}
+
+function heading(label: string): Item {
+  return { does: "nothing", label, kind: vscode.QuickPickItemKind.Separator };
+}
+
+function mark(chosen: boolean, label: string): string {
+  return chosen ? `$(check) ${label}` : label;
+}
+
+/** Asks for the agent or the model alone. */
+export async function pickOne(
+  app: App,
+  directory: string,
+  what: "agent" | "model",
+  choice: Choice,
+): Promise<string | undefined> {
+  const loading = app
+    .run("choices", { directory })
+    .then((choices) => (what === "agent" ? agentItems(choices, choice.agent) : modelItems(choices, choice.model)));
+  const item = await vscode.window.showQuickPick<Item>(loading, {
+    title: what === "agent" ? "Choose Agent" : "Choose Model",
+    placeHolder: `For missions in ${basename(directory)}`,
+    matchOnDescription: true,
+    matchOnDetail: true,
+  });
+  if (item?.does === "agent") return item.agent;
+  return item?.does === "model" ? item.model : undefined;
+}

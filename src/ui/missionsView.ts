@@ -1,0 +1,289 @@
+import { basename } from "node:path";
+import * as vscode from "vscode";
+import { describeError } from "../base/errors.ts";
+import type { Core } from "../orchestrator/index.ts";
+import { isRunning, type MissionHead } from "../protocol/mission.ts";
+import type { App } from "./app.ts";
+import { ago, costOf, duration, stateWord, usedModel } from "./words.ts";
+
+type GroupId = "waiting" | "running" | "today" | "earlier" | "archived";
+
+interface GroupNode {
+  kind: "group";
+  id: GroupId;
+}
+export interface MissionNode {
+  kind: "mission";
+  missionId: string;
+}
+interface MoreNode {
+  kind: "more";
+  archived: boolean;
+}
+type Node = GroupNode | MissionNode | MoreNode;
+
+const groupLabels: Readonly<Record<GroupId, string>> = {
+  waiting: "Waiting for You",
+  running: "Running",
+  today: "Today",
+  earlier: "Earlier",
+  archived: "Archived",
+};
+const groupOrder: readonly GroupId[] = ["waiting", "running", "today", "earlier", "archived"];
+
+/** Missions read from the store at a time. */
+const pageSize = 200;
+/** Times in descriptions go on while missions run. */
+const clockMs = 10_000;
+
+/** The tree of missions, newest first, in groups. */
+export class MissionsView implements vscode.TreeDataProvider<Node>, vscode.Disposable {
+  readonly #app: App;
+  readonly #view: vscode.TreeView<Node>;
+  readonly #changed = new vscode.EventEmitter<Node | undefined>();
+  readonly onDidChangeTreeData = this.#changed.event;
+  readonly #heads = new Map<string, MissionHead>();
+  readonly #nodes = new Map<string, MissionNode>();
+  readonly #groups = new Map(groupOrder.map((id): [GroupId, GroupNode] => [id, { kind: "group", id }]));
+  readonly #clock: NodeJS.Timeout;
+  #loaded: Promise<void> | undefined;
+  #limit = pageSize;
+  #archivedLimit = 0;
+
+  constructor(app: App) {
+    this.#app = app;
+    this.#view = vscode.window.createTreeView("openAgent.missions", { treeDataProvider: this, showCollapseAll: false });
+    this.#view.onDidExpandElement(({ element }) => {
+      if (element.kind === "group" && element.id === "archived" && this.#archivedLimit === 0) this.#loadArchived();
+    });
+    this.#clock = setInterval(() => {
+      for (const head of this.#heads.values()) if (isRunning(head)) this.#changed.fire(this.#node(head.id));
+    }, clockMs);
+    app.onCore((core) => {
+      this.#listen(core);
+    });
+  }
+
+  /** What the view shows of a mission. */
+  head(missionId: string): MissionHead | undefined {
+    return this.#heads.get(missionId);
+  }
+
+  get heads(): MissionHead[] {
+    return [...this.#heads.values()];
+  }
+
+  /** The missions that the user has selected in the tree. */
+  get selection(): MissionNode[] {
+    return this.#view.selection.filter((node) => node.kind === "mission");
+  }
+
+  #listen(core: Core): void {
+    core.onHead((head) => {
+      this.#update(head);
+    });
+    core.onRemoved((missionId) => {
+      this.#heads.delete(missionId);
+      this.#nodes.delete(missionId);
+      this.#changed.fire(undefined);
+      this.#showBadge();
+    });
+    core.onReloaded(() => {
+      this.#read(core);
+      this.#changed.fire(undefined);
+    });
+  }
+
+  #read(core: Core): void {
+    this.#heads.clear();
+    const archived = this.#archivedLimit === 0 ? [] : core.store.list({ archived: true, limit: this.#archivedLimit });
+    for (const head of [...core.store.list({ limit: this.#limit }), ...archived]) this.#heads.set(head.id, head);
+    this.#showBadge();
+  }
+
+  #loadArchived(): void {
+    this.#archivedLimit = pageSize;
+    void this.#reload();
+  }
+
+  async loadMore(archived: boolean): Promise<void> {
+    if (archived) this.#archivedLimit += pageSize;
+    else this.#limit += pageSize;
+    await this.#reload();
+  }
+
+  async #reload(): Promise<void> {
+    this.#read(await this.#app.core());
+    this.#changed.fire(undefined);
+  }
+
+  #update(head: MissionHead): void {
+    const before = this.#heads.get(head.id);
+    this.#heads.set(head.id, head);
+    // Only what changed is drawn again; the whole tree only when a mission moves.
+    const moved = !before || groupOf(before) !== groupOf(head) || orderOf(before) !== orderOf(head);
+    if (moved) this.#changed.fire(undefined);
+    else if (drawn(before) !== drawn(head)) this.#changed.fire(this.#node(head.id));
+    this.#showBadge();
+  }
+
+  #showBadge(): void {
+    const waiting = this.heads.filter((head) => groupOf(head) === "waiting").length;
+    const tooltip = waiting === 1 ? "1 mission waits for you" : `${String(waiting)} missions wait for you`;
+    this.#view.badge = waiting === 0 ? undefined : { value: waiting, tooltip };
+  }
+
+  async getChildren(element?: Node): Promise<Node[]> {
+    if (element?.kind === "group") return this.#missionsOf(element.id);
+    if (element) return [];
+    try {
+      await (this.#loaded ??= this.#app.core().then((core) => {
+        this.#read(core);
+      }));
+      this.#view.message = undefined;
+    } catch (error) {
+      this.#loaded = undefined;
+      this.#view.message = describeError(error);
+      return [];
+    }
+    const core = await this.#app.core();
+    const archive = core.store.list({ archived: true, limit: 1 }).length > 0;
+    const filled = groupOrder.filter((id) =>
+      id === "archived" ? archive : this.heads.some((head) => groupOf(head) === id),
+    );
+    // A list of one sort needs no headings.
+    if (filled.length === 1 && filled[0] !== "waiting" && filled[0] !== "archived")
+      return this.#missionsOf(filled[0] ?? "today");
+    return filled.flatMap((id) => this.#groups.get(id) ?? []);
+  }
+
+  #missionsOf(group: GroupId): Node[] {
+    const heads = this.heads
+      .filter((head) => groupOf(head) === group)
+      .sort((one, other) => orderOf(other) - orderOf(one));
+    const nodes: Node[] = heads.map((head) => this.#node(head.id));
+    const archived = group === "archived";
+    const listed = this.heads.filter((head) => (head.archivedAt !== undefined) === archived).length;
+    const limit = archived ? this.#archivedLimit : this.#limit;
+    if ((archived || group === "earlier") && listed >= limit && limit > 0) nodes.push({ kind: "more", archived });
+    return nodes;
+  }
+
+  #node(missionId: string): MissionNode {
+    const known = this.#nodes.get(missionId);
+    if (known) return known;
+    const node: MissionNode = { kind: "mission", missionId };
+    this.#nodes.set(missionId, node);
+    return node;
+  }
+
+  getParent(element: Node): Node | undefined {
+    if (element.kind !== "mission") return undefined;
+    const head = this.#heads.get(element.missionId);
+    return head && this.#groups.get(groupOf(head));
+  }
+
+  getTreeItem(element: Node): vscode.TreeItem {
+    if (element.kind === "group") {
+      const collapsed = element.id === "archived" || element.id === "earlier";
+      const state = vscode.TreeItemCollapsibleState;
+      const item = new vscode.TreeItem(groupLabels[element.id], collapsed ? state.Collapsed : state.Expanded);
+      item.id = `group:${element.id}`;
+      item.contextValue = "group";
+      return item;
+    }
+    if (element.kind === "more") {
+      const item = new vscode.TreeItem("Show More…");
+      item.command = { command: "openAgent.showMoreMissions", title: "Show More", arguments: [element.archived] };
+      return item;
+    }
+    const head = this.#heads.get(element.missionId);
+    return head ? missionItem(head) : new vscode.TreeItem("…");
+  }
+
+  resolveTreeItem(item: vscode.TreeItem, element: Node): vscode.TreeItem {
+    const head = element.kind === "mission" ? this.#heads.get(element.missionId) : undefined;
+    if (head) item.tooltip = tooltip(head);
+    return item;
+  }
+
+  dispose(): void {
+    clearInterval(this.#clock);
+    this.#changed.dispose();
+    this.#view.dispose();
+  }
+}
+
+export function groupOf(head: MissionHead): GroupId {
+  if (head.archivedAt !== undefined) return "archived";
+  if (head.runState === "waiting_for_you") return "waiting";
+  if (isRunning(head)) return "running";
+  return head.updatedAt >= new Date().setHours(0, 0, 0, 0) ? "today" : "earlier";
+}
+
+/** Running missions keep their place while they work. */
+function orderOf(head: MissionHead): number {
+  return isRunning(head) ? head.createdAt : head.updatedAt;
+}
+
+/** What a change of makes the item look different. */
+function drawn(head: MissionHead): string {
+  return JSON.stringify([head.title, head.status, head.runState, head.retry, head.pending.length, head.failure]);
+}
+
+function missionItem(head: MissionHead): vscode.TreeItem {
+  const item = new vscode.TreeItem(head.title);
+  item.id = head.id;
+  item.iconPath = missionIcon(head);
+  item.description = [basename(head.directory), timeOf(head)].filter((part) => part !== "").join(" · ");
+  item.accessibilityInformation = { label: `${head.title}, ${stateWord(head)}, ${item.description}` };
+  const state = isRunning(head) ? "running" : head.status;
+  item.contextValue = `mission ${state}${head.archivedAt === undefined ? "" : " archived"}`;
+  item.command = {
+    command: "openAgent.openMission",
+    title: "Open Mission",
+    arguments: [{ kind: "mission", missionId: head.id }],
+  };
+  return item;
+}
+
+function timeOf(head: MissionHead): string {
+  const now = Date.now();
+  if (isRunning(head) && head.turnStartedAt !== undefined) return duration(now - head.turnStartedAt);
+  return ago(head.updatedAt, now);
+}
+
+export function missionIcon(head: MissionHead): vscode.ThemeIcon {
+  const icon = (id: string, color?: string) =>
+    new vscode.ThemeIcon(id, color === undefined ? undefined : new vscode.ThemeColor(color));
+  if (head.runState === "waiting_for_you") return icon("bell-dot", "notificationsWarningIcon.foreground");
+  if (head.retry) return icon("history");
+  if (isRunning(head)) return icon("loading~spin");
+  switch (head.status) {
+    case "pending":
+      return icon(head.pending.length > 0 ? "loading~spin" : "circle-large-outline");
+    case "active":
+      return icon(head.turnEndedAt === undefined ? "circle-large-outline" : "pass");
+    case "completed":
+      return icon("pass-filled");
+    case "failed":
+      return icon("error", "notificationsErrorIcon.foreground");
+    case "interrupted":
+      return icon("debug-pause");
+    case "blocked":
+    case "not_feasible":
+      return icon("circle-slash");
+  }
+}
+
+function tooltip(head: MissionHead): vscode.MarkdownString {
+  const text = new vscode.MarkdownString();
+  text.appendMarkdown("**").appendText(head.title).appendMarkdown("**\n\n");
+  text.appendText(`${stateWord(head)} · ${head.directory}`).appendMarkdown("\n\n");
+  const facts = [head.usedAgent ?? head.agent ?? "", usedModel(head), costOf(head)].filter((fact) => fact !== "");
+  if (facts.length > 0) text.appendText(facts.join(" · ")).appendMarkdown("\n\n");
+  if (head.failure) text.appendText(head.failure.message).appendMarkdown("\n\n");
+  else if (head.lastLine !== undefined) text.appendText(head.lastLine).appendMarkdown("\n\n");
+  text.appendText(`Started ${new Date(head.createdAt).toLocaleString()}`);
+  return text;
+}

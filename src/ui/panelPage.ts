@@ -1,0 +1,39 @@
+import { randomBytes } from "node:crypto";
+import * as vscode from "vscode";
+
+/** Folder of the page's files. */
+export function pageRoot(extensionUri: vscode.Uri): vscode.Uri {
+  return vscode.Uri.joinPath(extensionUri, "dist", "webview");
+}
+
+/**
+ * The document of the mission panel. Its policy lets in our script (by nonce), our styles and font, and pictures that
+ * are part of the transcript; nothing from elsewhere, nothing evaluated.
+ */
+export function pageDocument(webview: vscode.Webview, extensionUri: vscode.Uri): string {
+  const nonce = randomBytes(16).toString("base64url");
+  const file = (name: string) => webview.asWebviewUri(vscode.Uri.joinPath(pageRoot(extensionUri), name)).toString();
+  const policy = [
+    "default-src 'none'",
+    `script-src 'nonce-${nonce}'`,
+    `style-src ${webview.cspSource}`,
+    `font-src ${webview.cspSource}`,
+    "img-src data:",
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join("; ");
+  return `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="stylesheet" href="${file("main.css")}">
+<title>Mission</title>
+</head>
+<body>
+<div id="root"></div>
+<script nonce="${nonce}" src="${file("main.js")}"></script>
+</body>
+</html>`;
+}

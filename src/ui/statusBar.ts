@@ -1,0 +1,44 @@
+import * as vscode from "vscode";
+import type { EngineState } from "../protocol/engineState.ts";
+import type { App } from "./app.ts";
+import { groupOf } from "./missionsView.ts";
+import { engineWord } from "./words.ts";
+
+/** The one status bar item: how many missions run, and how many wait for the user. */
+export function showStatus(app: App): vscode.Disposable {
+  const item = vscode.window.createStatusBarItem("openAgent.status", vscode.StatusBarAlignment.Left, 1);
+  item.name = "Open Agent";
+  item.command = "openAgent.showMissions";
+  let engine: EngineState = { kind: "stopped" };
+  let fault: string | undefined;
+  const listening = app.onCore((core) => {
+    const draw = () => {
+      const heads = core.store.listRunning();
+      const waiting = heads.filter((head) => groupOf(head) === "waiting").length;
+      const running = heads.length - waiting;
+      const parts = [
+        running > 0 ? `$(loading~spin) ${String(running)} running` : "",
+        waiting > 0 ? `$(bell-dot) ${String(waiting)} waiting for you` : "",
+        fault === undefined ? "" : "$(error) Open Agent",
+      ].filter((part) => part !== "");
+      item.text = parts.length > 0 ? parts.join("  ") : "$(rocket) Open Agent";
+      item.tooltip = fault ?? engineWord(engine);
+      const background = fault !== undefined ? "error" : waiting > 0 ? "warning" : undefined;
+      item.backgroundColor = background && new vscode.ThemeColor(`statusBarItem.${background}Background`);
+      item.show();
+    };
+    core.onHead(draw);
+    core.onRemoved(draw);
+    core.onReloaded(draw);
+    core.onEngineState((state) => {
+      engine = state;
+      draw();
+    });
+    core.onStoreFault((message) => {
+      fault = message;
+      draw();
+    });
+    draw();
+  });
+  return vscode.Disposable.from(item, listening);
+}

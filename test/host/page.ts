@@ -1,0 +1,131 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Browser, BrowserContext, Frame, Locator, Page } from "playwright-core";
+import type { Editor } from "./editor.ts";
+
+export interface WorkbenchOptions {
+  /** Another folder than the editor's workspace. */
+  folder?: string;
+  /** Path of a module that the extension host loads and runs as tests. Needs an extension under development. */
+  suite?: string;
+  /** Called before the page loads. */
+  prepare?: (page: Page) => Promise<void>;
+}
+
+/** A browser profile. Its windows share what extensions keep as state and secrets, and it is what keeps that. */
+export function newProfile(browser: Browser): Promise<BrowserContext> {
+  return browser.newContext({
+    viewport: { width: 1400, height: 900 },
+    permissions: ["clipboard-read", "clipboard-write"],
+  });
+}
+
+/**
+ * Opens a window of the editor, in a profile of its own when a browser is given, and waits until the workbench stands.
+ * The extension host, which is one process a window, may still be starting.
+ */
+export async function openWorkbench(
+  where: Browser | BrowserContext,
+  editor: Editor,
+  options: WorkbenchOptions = {},
+): Promise<Page> {
+  const profile = "newContext" in where ? await newProfile(where) : where;
+  const page = await profile.newPage();
+  const uri = (path: string) => ({ scheme: "vscode-remote", authority: `localhost:${String(editor.port)}`, path });
+  if (editor.developed !== undefined)
+    await page.addInitScript(addToConfiguration, {
+      extensions: [uri(editor.developed)],
+      ...(options.suite !== undefined && { extensionTestsPath: uri(options.suite) }),
+    });
+  await options.prepare?.(page);
+  await page.goto(`${editor.url}/?folder=${encodeURIComponent(options.folder ?? editor.dirs.workspace)}`);
+  await page.locator(".monaco-workbench").waitFor();
+  return page;
+}
+
+/** Runs in the page. A built workbench takes development options from nowhere but its own configuration element. */
+function addToConfiguration(developmentOptions: object): void {
+  if (window !== window.top) return;
+  const original = Object.getOwnPropertyDescriptor(Element.prototype, "getAttribute")?.value as Element["getAttribute"];
+  Element.prototype.getAttribute = function (this: Element, name) {
+    const value = original.call(this, name);
+    if (value === null || name !== "data-settings" || this.id !== "vscode-workbench-web-configuration") return value;
+    return JSON.stringify({ ...(JSON.parse(value) as object), developmentOptions });
+  };
+}
+
+/**
+ * Runs a command by its full label in the command palette, such as `View: Close Editor`. The palette does not notice
+ * commands that are registered while it is open, so it is opened again until it has the command.
+ */
+export async function runCommand(page: Page, label: string, ms = 30_000): Promise<void> {
+  const row = quickInputRow(page, label);
+  for (const end = Date.now() + ms; ;) {
+    await page.keyboard.press("F1");
+    await quickInput(page).locator("input.input").first().fill(`>${label}`);
+    try {
+      await row.waitFor({ timeout: 1000 });
+      break;
+    } catch (error) {
+      if (Date.now() > end) throw new Error(`The command palette has no "${label}".`, { cause: error });
+      await page.keyboard.press("Escape");
+    }
+  }
+  await row.click();
+}
+
+/** The open quick pick or input box. */
+export function quickInput(page: Page): Locator {
+  return page.locator(".quick-input-widget:visible");
+}
+
+/** Types into the open quick pick or input box and accepts. */
+export async function answerQuickInput(page: Page, text: string): Promise<void> {
+  const input = quickInput(page).locator("input.input").first();
+  await input.fill(text);
+  await input.press("Enter");
+}
+
+/** Clicks the row of the open quick pick that has exactly this label. */
+export async function pickQuickItem(page: Page, label: string): Promise<void> {
+  await quickInputRow(page, label).click();
+}
+
+function quickInputRow(page: Page, label: string): Locator {
+  const name = page.locator(".label-name").getByText(label, { exact: true });
+  return quickInput(page).locator(".monaco-list-row").filter({ has: name }).first();
+}
+
+/** Toasts and entries of the notification centre that contain a text. */
+export function notification(page: Page, text: string): Locator {
+  return page.locator(".notification-list-item", { hasText: text });
+}
+
+/** Rows of tree views that contain a text. */
+export function treeRow(page: Page, text: string): Locator {
+  return page.locator('.monaco-list-row[role="treeitem"]', { hasText: text });
+}
+
+/** The item of the activity bar with this title. A click on the open one closes the side bar. */
+export function activityBar(page: Page, title: string): Locator {
+  return page.locator(`.activitybar a.action-label[aria-label^="${title}"]`);
+}
+
+/**
+ * Waits for a webview whose document has an element for the CSS selector, or for which the predicate holds, and gives
+ * its inner frame. A webview that reloads or was hidden gets another frame: look it up each time.
+ */
+export async function webviewFrame(
+  page: Page,
+  wanted: string | ((frame: Frame) => Promise<boolean>),
+  ms = 20_000,
+): Promise<Frame> {
+  const fits = typeof wanted === "string" ? async (frame: Frame) => (await frame.$(wanted)) !== null : wanted;
+  for (const end = Date.now() + ms; ;) {
+    const frames = page.frames().filter((frame) => frame.url().includes("/fake.html"));
+    // A frame can go away while it is asked.
+    for (const frame of frames) if (await fits(frame).catch(() => false)) return frame;
+    if (Date.now() > end)
+      throw new Error(`No webview has ${String(wanted)}; there are ${String(frames.length)} webviews.`);
+    await sleep(50);
+  }
+}

@@ -1,0 +1,51 @@
+import { writeFileSync } from "node:fs";
+import { format } from "node:util";
+import Mocha from "mocha";
+import { driver, variables } from "./driver.ts";
+
+/** The outcome of a suite. */
+export interface SuiteReport {
+  passed: number;
+  failed: number;
+  pending: number;
+  failures: { title: string; error: string }[];
+}
+
+/**
+ * Runs files of mocha tests inside an extension host: prints through the driver, writes the report, rejects when a test
+ * has failed. Part of a bundle, so the files are absolute paths of what is loaded at run time.
+ */
+export async function runSuite(files: string[], options: { timeoutMs?: number } = {}): Promise<void> {
+  const { [variables.grep]: grep, [variables.report]: reportPath } = process.env;
+  const mocha = new Mocha({
+    ui: "bdd",
+    color: false,
+    timeout: options.timeoutMs ?? 30_000,
+    ...(grep !== undefined && { grep }),
+  });
+  let printed: Promise<unknown> = Promise.resolve();
+  // The console of an extension host is mixed with the workbench's own log.
+  Mocha.reporters.Base.consoleLog = (...args: unknown[]) => {
+    printed = printed.then(() => driver.print(format(...args)));
+  };
+  for (const file of files) mocha.addFile(file);
+  await mocha.loadFilesAsync();
+  const report = await run(mocha);
+  if (reportPath !== undefined) writeFileSync(reportPath, JSON.stringify(report, undefined, 2));
+  await printed;
+  if (report.failed > 0) throw new Error(`${String(report.failed)} tests have failed.`);
+}
+
+function run(mocha: Mocha): Promise<SuiteReport> {
+  return new Promise((resolve) => {
+    const failures: SuiteReport["failures"] = [];
+    const runner = mocha.run(() => {
+      const { passes: passed = 0, pending = 0 } = runner.stats ?? {};
+      resolve({ passed, failed: failures.length, pending, failures });
+    });
+    runner.on("fail", (test, error: unknown) => {
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      failures.push({ title: test.fullTitle(), error: text });
+    });
+  });
+}

@@ -1,0 +1,120 @@
+import { effect } from "@preact/signals";
+import { render } from "preact";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import type { HostMessage } from "../src/protocol/panel.ts";
+import { isRunning } from "../src/protocol/mission.ts";
+import { Footer } from "./footer.tsx";
+import { Header } from "./header.tsx";
+import { keptState, post } from "./host.ts";
+import { moveByKeyboard } from "./keyboard.ts";
+import { Requests } from "./requests.tsx";
+import { announcement, engine, missing, now, receive, view } from "./state.ts";
+import { askEarlier, TranscriptView } from "./transcript.tsx";
+
+function Page() {
+  if (missing.value !== undefined && !view.value) return <p class="missing">{missing.value}</p>;
+  if (!view.value) return null;
+  return (
+    <>
+      <Header />
+      <Scroller />
+      <Footer />
+      <div class="visually-hidden" aria-live="polite">
+        {announcement.value}
+      </div>
+    </>
+  );
+}
+
+/** How near to the end still counts as being there, in pixels. */
+const nearEnd = 40;
+
+/** Sticks to the end unless the reader has scrolled up; keeps its place when earlier messages come in above. */
+function Scroller() {
+  const element = useRef<HTMLElement>(null);
+  const atEnd = useRef(true);
+  const shown = useRef({ missionId: "", firstId: "", height: 0 });
+  const { head, transcript } = view.value ?? {};
+  const firstId = transcript?.messages[0]?.id ?? "";
+  useLayoutEffect(() => {
+    const scroller = element.current;
+    if (!scroller) return;
+    const before = shown.current;
+    if (before.missionId !== head?.id) atEnd.current = true;
+    const grewAbove = before.missionId === head?.id && before.firstId !== firstId && firstId < before.firstId;
+    if (grewAbove) scroller.scrollTop += scroller.scrollHeight - before.height;
+    else if (atEnd.current) scroller.scrollTop = scroller.scrollHeight;
+    shown.current = { missionId: head?.id ?? "", firstId, height: scroller.scrollHeight };
+  });
+  useEffect(() => {
+    const scroller = element.current;
+    const content = scroller?.firstElementChild;
+    if (!scroller || !content) return;
+    // Unfolding, pictures and fonts change the height without a new view.
+    const observer = new ResizeObserver(() => {
+      if (atEnd.current) scroller.scrollTop = scroller.scrollHeight;
+      shown.current.height = scroller.scrollHeight;
+    });
+    observer.observe(content);
+    return () => observer.disconnect();
+  }, []);
+  const onScroll = () => {
+    const scroller = element.current;
+    if (!scroller) return;
+    atEnd.current = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < nearEnd;
+    if (scroller.scrollTop < 400 && transcript?.hasEarlier) askEarlierOnce(transcript.messages[0]?.id ?? "");
+  };
+  return (
+    <main
+      ref={element}
+      onScroll={onScroll}
+      onClick={() => {
+        // What the reader unfolds stays under the pointer.
+        atEnd.current = false;
+        requestAnimationFrame(onScroll);
+      }}
+      tabIndex={-1}
+      aria-label="Transcript"
+    >
+      <div class="content">
+        <TranscriptView />
+        <Requests />
+      </div>
+    </main>
+  );
+}
+
+let asked = "";
+
+function askEarlierOnce(firstId: string): void {
+  if (asked === firstId) return;
+  asked = firstId;
+  askEarlier(view.value?.transcript.messages ?? []);
+}
+
+window.addEventListener("message", (event: MessageEvent<HostMessage>) => receive(event.data));
+document.addEventListener("keydown", moveByKeyboard);
+document.addEventListener("click", (event) => {
+  const link = event.target instanceof Element ? event.target.closest("a") : null;
+  if (!link) return;
+  event.preventDefault();
+  const href = link.getAttribute("href");
+  if (href) post({ type: "openLink", href });
+});
+
+// Times go on only while something runs.
+let clock: number | undefined;
+effect(() => {
+  const head = view.value?.head;
+  const waiting = head !== undefined && (isRunning(head) || head.pending.length > 0);
+  const busy = waiting || engine.value.kind === "starting";
+  if (busy && clock === undefined) clock = window.setInterval(() => (now.value = Date.now()), 1000);
+  if (!busy && clock !== undefined) {
+    window.clearInterval(clock);
+    clock = undefined;
+  }
+});
+
+const root = document.getElementById("root");
+if (root) render(<Page />, root);
+post({ type: "ready", state: keptState() });
