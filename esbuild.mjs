@@ -22,6 +22,8 @@ const lazyCore = {
   },
 };
 
+const { name, version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+
 const common = {
   absWorkingDir: root,
   bundle: true,
@@ -42,7 +44,13 @@ const bundles = [
   },
   { ...node, entryPoints: ["src/orchestrator/index.ts"], outfile: "dist/core.cjs" },
   // Without `vscode` among the externals, a use of it fails the build.
-  { ...node, entryPoints: ["src/headless.ts"], outfile: "dist/headless.cjs", banner: { js: "#!/usr/bin/env node" } },
+  {
+    ...node,
+    entryPoints: ["src/headless.ts"],
+    outfile: "dist/headless.cjs",
+    define: { OPEN_AGENT_VERSION: JSON.stringify(version) },
+    banner: { js: "#!/usr/bin/env node" },
+  },
   // Runs inside OpenCode.
   {
     ...common,
@@ -87,7 +95,6 @@ for (const options of bundles) {
 }
 
 if (packaging) {
-  const { name, version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const out = join("out", `${name}${target ? `-${target}` : ""}-${version}.vsix`);
   mkdirSync(join(root, "out"), { recursive: true });
   const vsce = join(root, "node_modules", "@vscode", "vsce", "vsce");

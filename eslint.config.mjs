@@ -25,7 +25,11 @@ const layers = [
   },
   { folder: "src/ui", may: ["src/base", "src/protocol", "src/orchestrator"], packages: ["vscode", "zod"] },
   { folder: "src/extension.ts", may: ["src/base", "src/protocol", "src/ui"], packages: ["vscode"] },
-  { folder: "src/headless.ts", may: ["src/base", "src/protocol", "src/orchestrator", "src/api"] },
+  { folder: "src/cli", may: ["src/base", "src/protocol", "src/orchestrator", "src/api"] },
+  {
+    folder: "src/headless.ts",
+    may: ["src/base", "src/protocol", "src/orchestrator", "src/api", "src/cli"],
+  },
   {
     folder: "webview",
     may: ["src/base", "src/protocol"],

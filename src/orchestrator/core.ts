@@ -50,6 +50,13 @@ type Role =
   | { kind: "leading"; leader: Leader; endpoint: Endpoint; lock: Disposable }
   | { kind: "following"; record: LeaderRecord; ticks: Disposable };
 
+/** A mission has new events: up to `seq`, and here they are where this process made them. */
+interface News {
+  missionId: string;
+  seq: number;
+  batch?: EventBatch;
+}
+
 /** A leader greets at once; one that does not is not there. */
 const followLimitMs = 2_000;
 /** How long a command waits for a leader when there is none. */
@@ -69,7 +76,7 @@ export class Core {
   readonly #engineChanged = this.#lifetime.add(new Emitter<EngineState>());
   readonly #fault = this.#lifetime.add(new Emitter<string | undefined>());
   readonly #reloaded = this.#lifetime.add(new Emitter<void>());
-  readonly #news = this.#lifetime.add(new Emitter<{ missionId: string; seq: number; batch?: EventBatch }>());
+  readonly #news = this.#lifetime.add(new Emitter<News>());
   readonly #retry = this.#lifetime.add(new Timer());
   #role: Role = { kind: "seeking" };
   #engineState: EngineState = { kind: "stopped" };
@@ -109,28 +116,40 @@ export class Core {
    */
   watch(missionId: string, fromSeq: number, listener: (batch: EventBatch) => void): Disposable {
     let last = fromSeq;
-    const catchUp = () => {
-      const events = this.store.events(missionId, { after: last });
-      const seq = events.at(-1)?.seq;
-      if (seq === undefined) return;
-      const batch = { missionId, prev: last, seq, events };
-      last = seq;
+    const take = (batch: EventBatch | undefined) => {
+      if (!batch) return;
+      last = batch.seq;
       listener(batch);
     };
     const lifetime = new Lifetime();
     lifetime.add(
-      this.#news.event(({ missionId: id, seq, batch }) => {
-        if (id !== missionId || seq <= last) return;
-        if (batch?.prev !== last) {
-          catchUp();
-          return;
-        }
-        last = seq;
-        listener(batch);
+      this.#news.event((news) => {
+        if (news.missionId === missionId) take(this.#since(last, news));
       }),
     );
-    lifetime.add(this.#reloaded.event(catchUp));
+    lifetime.add(this.#reloaded.event(() => take(this.#since(last, { missionId, seq: Infinity }))));
     return lifetime;
+  }
+
+  /** Hears of every event of every mission from now on, each mission's in order and without a hole. */
+  watchAll(listener: (batch: EventBatch) => void): Disposable {
+    const start = this.store.lastSeqOfAll();
+    const last = new Map<string, number>();
+    return this.#news.event((news) => {
+      const batch = this.#since(last.get(news.missionId) ?? start, news);
+      if (!batch) return;
+      last.set(news.missionId, batch.seq);
+      listener(batch);
+    });
+  }
+
+  /** What a reader that stands at `last` has to be told: the batch itself, or what the store holds since. */
+  #since(last: number, { missionId, seq, batch }: News): EventBatch | undefined {
+    if (seq <= last) return undefined;
+    if (batch?.prev === last) return batch;
+    const events = this.store.events(missionId, { after: last });
+    const end = events.at(-1)?.seq;
+    return end === undefined ? undefined : { missionId, prev: last, seq: end, events };
   }
 
   /**

@@ -2,5 +2,6 @@
 export { Core, type CoreSettings } from "./core.ts";
 export type { CommandInput, CommandName, CommandResult } from "./commands.ts";
 export { dataPaths, type DataPaths } from "./dataFolder.ts";
+export { nativeBindingIn } from "../store/nativeBinding.ts";
 export type { Endpoint as ModelEndpoint } from "./endpoints.ts";
 export type { Choices, LoginField, LoginMethod, ModelChoice, Provider } from "../opencode/engine.ts";

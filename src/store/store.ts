@@ -227,6 +227,11 @@ export class Store {
     );
   }
 
+  /** The newest seq of the whole database. */
+  lastSeqOfAll(): number {
+    return this.#read<{ seq: number | null }>("SELECT max(seq) AS seq FROM events")?.seq ?? 0;
+  }
+
   /** Events in the order of their seq. */
   events(missionId: string, query: EventQuery = {}): MissionEvent[] {
     const types = query.types ?? [];

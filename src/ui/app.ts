@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import * as vscode from "vscode";
-import { describeError, OpenAgentError } from "../base/errors.ts";
+import { describeError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { CommandInput, CommandName, CommandResult, Core } from "../orchestrator/index.ts";
 import { attachedPassword, settings } from "./settings.ts";
@@ -37,12 +37,12 @@ export class App implements vscode.Disposable {
   }
 
   async #makeCore(): Promise<Core> {
-    const { Core, dataPaths } = await import("../orchestrator/index.ts");
+    const { Core, dataPaths, nativeBindingIn } = await import("../orchestrator/index.ts");
     const { extensionPath, extension } = this.context;
     const ripgrepFolder = findRipgrep();
     const core = new Core({
       paths: dataPaths(settings().dataFolder, process.env, this.isDevelopment),
-      nativeBinding: nativeBinding(extensionPath),
+      nativeBinding: nativeBindingIn(join(extensionPath, "dist", "native")),
       guard: join(extensionPath, "dist", "guard.js"),
       build: String((extension.packageJSON as { version: unknown }).version),
       environment: process.env,
@@ -86,22 +86,6 @@ function channelLogger(output: vscode.OutputChannel): Logger {
     output.appendLine(`${new Date().toISOString()} [${level}] ${message}`);
   };
   return { debug: write("debug"), info: write("info"), warn: write("warning"), error: write("error") };
-}
-
-/** better-sqlite3's binary for this machine; a package for one platform holds only its own. */
-function nativeBinding(extensionPath: string): string {
-  const musl = process.platform === "linux" && !("glibcVersionRuntime" in reportHeader());
-  const name = `${process.platform}${musl ? "musl" : ""}-${process.arch}.node`;
-  const path = join(extensionPath, "dist", "native", name);
-  if (existsSync(path)) return path;
-  const platform = `${process.platform}-${process.arch}`;
-  throw new OpenAgentError("runtime_too_old", `This build of Open Agent holds no SQLite for ${platform}.`, {
-    platform,
-  });
-}
-
-function reportHeader(): object {
-  return (process.report.getReport() as { header?: object }).header ?? {};
 }
 
 /** VS Code carries a ripgrep; OpenCode would download one when there is none on PATH. */
