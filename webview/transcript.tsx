@@ -65,7 +65,8 @@ function turnsOf(messages: readonly Message[], ends: Readonly<Record<string, Tur
   const turns: Turn[] = [];
   for (const message of messages) {
     const last = turns.at(-1);
-    if (message.role === "user" && message.parts.length > 0)
+    const said = message.parts.some((part) => part.kind === "text" || part.kind === "attachment");
+    if (message.role === "user" && said)
       turns.push({ id: message.id, user: message, answers: [], end: ends[message.id] });
     else if (last) last.answers.push(message);
     else

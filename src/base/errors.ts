@@ -60,7 +60,7 @@ export function describeError(error: unknown): string {
 /** The `code` of a Node.js system error such as `ENOENT`, or undefined. */
 export function systemCode(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
-  if ("code" in error && typeof error.code === "string") return error.code;
+  if (!(error instanceof OpenAgentError) && "code" in error && typeof error.code === "string") return error.code;
   return systemCode(error.cause);
 }
 

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { sleep } from "./async.ts";
 import { systemCode } from "./errors.ts";
@@ -62,5 +62,30 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
     process.kill(-pid, signal);
   } catch (error) {
     if (systemCode(error) !== "ESRCH") throw error;
+  }
+}
+
+/**
+ * The processes whose environment holds this variable with this value: what a server that was killed has left behind,
+ * each in a group of its own. Empty where the system does not tell.
+ */
+export async function processesWith(name: string, value: string): Promise<number[]> {
+  const wanted = `${name}=${value}`;
+  if (process.platform === "linux")
+    return readdirSync("/proc")
+      .filter((entry) => /^\d+$/.test(entry) && environmentOf(entry).includes(wanted))
+      .map(Number);
+  if (process.platform !== "darwin") return [];
+  const { stdout } = await run("ps", ["-axEww", "-o", "pid=,command="]);
+  const lines = stdout.split("\n").filter((line) => line.split(" ").includes(wanted));
+  return lines.map((line) => Number.parseInt(line, 10)).filter(Number.isInteger);
+}
+
+function environmentOf(pid: string): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+  } catch {
+    // It has ended, or belongs to somebody else.
+    return [];
   }
 }

@@ -92,6 +92,8 @@ export interface LoginAttempt {
 /** A mission's sessions as the server holds them. */
 export interface Snapshot {
   events: RawEvent[];
+  /** The messages of the mission's own session. */
+  messageIds: string[];
   /** Whether the mission's own session works. */
   busy: boolean;
   /** Ids of the requests that wait for an answer. */

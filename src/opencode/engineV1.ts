@@ -127,6 +127,11 @@ async function snapshot(client: OpencodeClient, session: SessionRef, since: stri
   const ids = new Set(sessions.map((one) => one.id));
   const events = sessions.map((info) => asEvent("session.updated", { sessionID: info.id, info }));
   for (const { id } of sessions) events.push(...(await messages(client, { sessionId: id, directory }, since)));
+  const messageIds = events.flatMap(({ type, properties }) => {
+    return type === "message.updated" && properties["sessionID"] === root.id
+      ? [text(fields(properties["info"])["id"])]
+      : [];
+  });
 
   const todos = await answer("show the plan", client.session.todo(address(session)));
   events.push(asEvent("todo.updated", { sessionID: root.id, todos }));
@@ -143,7 +148,12 @@ async function snapshot(client: OpencodeClient, session: SessionRef, since: stri
   for (const request of permissions.filter(ours)) events.push(asEvent("permission.asked", { ...request }));
   for (const request of questions.filter(ours)) events.push(asEvent("question.asked", { ...request }));
   const openRequests = [...permissions, ...questions].filter(ours).map((request) => request.id);
-  return { events, busy: statuses[root.id] !== undefined && statuses[root.id]?.type !== "idle", openRequests };
+  return {
+    events,
+    messageIds,
+    busy: statuses[root.id] !== undefined && statuses[root.id]?.type !== "idle",
+    openRequests,
+  };
 }
 
 async function descendants(client: OpencodeClient, session: SessionRef): Promise<Session[]> {

@@ -10,7 +10,7 @@ import { Emitter, type Event } from "../base/event.ts";
 import { readTextIfPresent, writePrivateFile } from "../base/files.ts";
 import type { Disposable } from "../base/lifetime.ts";
 import type { Logger } from "../base/log.ts";
-import { endProcessGroup, isAlive, startTimeOf } from "../base/processes.ts";
+import { endProcessGroup, isAlive, processesWith, startTimeOf } from "../base/processes.ts";
 import { prepareHome } from "./home.ts";
 import { locateOpenCode, type Executable, type LocateOptions } from "./locate.ts";
 import { rotateLog } from "../base/logFile.ts";
@@ -213,6 +213,7 @@ export class OpenCodeServer implements Disposable {
       clearInterval(timer);
       this.#running = undefined;
       this.#options.log.warn(`OpenCode (process ${String(record.pid)}) has ended.`);
+      void endCommands(record.pid);
       this.#set({ kind: "stopped" });
     }, 250);
     timer.unref();
@@ -233,6 +234,7 @@ export class OpenCodeServer implements Disposable {
     running.watch.dispose();
     this.#running = undefined;
     await endProcessGroup(running.record.pid, running.gone);
+    await endCommands(running.record.pid);
     rmSync(this.#options.record, { force: true });
     this.#set({ kind: "stopped" });
   }
@@ -270,6 +272,13 @@ function exitOf(child: ChildProcess): () => string | undefined {
     how ??= signal ?? `exit code ${String(code)}`;
   });
   return () => how;
+}
+
+/** Ends the commands of agents that outlive their server when it is killed. OpenCode marks each with its own pid. */
+async function endCommands(serverPid: number): Promise<void> {
+  for (const pid of await processesWith("OPENCODE_PID", String(serverPid))) {
+    if (pid !== serverPid) await endProcessGroup(pid, () => !isAlive(pid), 200);
+  }
 }
 
 /** Whether the server lets us in. A fresh connection each time, and a short limit: see `#listening`. */

@@ -2,13 +2,12 @@ import { isAbsolute, relative } from "node:path";
 import type { ToolCard } from "../protocol/event.ts";
 import { fields, list, number, optionalNumber, optionalText, text, type Fields } from "../base/fields.ts";
 
-/** What OpenCode tells of a tool call; `metadata` and `output` fill up while it runs. */
+/** What OpenCode tells of a tool call; `metadata` fills up while it runs. */
 export interface ToolFacts {
   tool: string;
   input: Fields;
   metadata: Fields;
-  title: string;
-  output: string;
+  /** It ran to its end, so `metadata` holds the result. */
   finished: boolean;
 }
 

@@ -105,7 +105,7 @@ export class Leader implements Disposable {
       for (const runner of this.#runners.values()) runner.lost();
     } else {
       for (const head of this.#options.store.listRunning()) this.runner(head.id);
-      for (const runner of this.#runners.values()) runner.connected();
+      for (const runner of this.#runners.values()) void runner.connected();
     }
   }
 
@@ -170,7 +170,7 @@ export class Leader implements Disposable {
         return;
       }
       this.#options.onStoreFault(undefined);
-      for (const runner of this.#runners.values()) runner.connected();
+      for (const runner of this.#runners.values()) void runner.connected();
     });
   }
 

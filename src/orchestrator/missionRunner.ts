@@ -18,6 +18,7 @@ import {
 } from "../protocol/mission.ts";
 import type { Appended, Store } from "../store/store.ts";
 import { Coalescer } from "./coalesce.ts";
+import { missedEvents } from "./resync.ts";
 
 /** What a runner needs of the leader. */
 export interface RunnerContext {
@@ -62,6 +63,7 @@ export class MissionRunner {
   #touched: Set<string> | undefined;
   #turnError: Failure | undefined;
   #stopped = false;
+  #disposed = false;
   /** How often events were lost on their way into the store since the server was last asked. */
   #lostEvents = 0;
 
@@ -80,8 +82,10 @@ export class MissionRunner {
     return this.#head;
   }
 
+  /** Stores what has come so far, and nothing after that. */
   dispose(): void {
     this.#incoming.flush();
+    this.#disposed = true;
     this.#stopWaiting();
     this.#resync.dispose();
   }
@@ -99,14 +103,14 @@ export class MissionRunner {
     }
     if (incomplete && !this.#resync.pending)
       this.#resync.set(200, () => {
-        this.#later(() => this.#conclude());
+        void this.#later(() => this.#conclude());
       });
     this.#watchSilence();
   }
 
-  /** The stream is open again: takes up what was missed. */
-  connected(): void {
-    this.#later(() => this.#conclude());
+  /** The stream is open again: takes up what was missed. Resolves when that is done, or has failed. */
+  connected(): Promise<void> {
+    return this.#later(() => this.#conclude());
   }
 
   /** The stream is gone. */
@@ -117,7 +121,7 @@ export class MissionRunner {
 
   /** The server is gone for good, and with it whatever ran. */
   serverDied(failure: Failure): void {
-    this.#later(() => {
+    void this.#later(() => {
       if (this.#head.turnMessageId !== undefined) this.#finish("interrupted", failure);
       return Promise.resolve();
     });
@@ -142,7 +146,7 @@ export class MissionRunner {
 
   #settleIn(ms: number): void {
     this.#quiet.set(ms, () => {
-      this.#later(() => this.#conclude());
+      void this.#later(() => this.#conclude());
     });
   }
 
@@ -150,11 +154,12 @@ export class MissionRunner {
     if (this.#head.turnMessageId === undefined) this.#silence.dispose();
     else
       this.#silence.set(silenceCheckMs, () => {
-        this.#later(() => this.#conclude());
+        void this.#later(() => this.#conclude());
       });
   }
 
   #store(events: readonly EventBody[]): void {
+    if (this.#disposed) return;
     try {
       this.#record(...events);
     } catch (error) {
@@ -185,7 +190,7 @@ export class MissionRunner {
       return;
     }
     if (turn === undefined) {
-      this.#later(() => this.#sendNext());
+      void this.#later(() => this.#sendNext());
       return;
     }
     const sending = this.#head.pending.find((message) => message.state === "sending");
@@ -231,35 +236,27 @@ export class MissionRunner {
     };
     if (outcome === "completed") this.#record(end);
     else this.#record(end, { type: "mission_status_changed", status: outcome });
-    this.#later(() => this.#sendNext());
+    void this.#later(() => this.#sendNext());
   }
 
-  /** Says whether the mission's own session is at work. */
+  /** Stores what the server holds and we do not. Says whether the mission's own session is at work. */
   async #fetch(engine: Engine, session: SessionRef): Promise<boolean> {
     const touched = new Set<string>();
     this.#touched = touched;
+    const { store } = this.#context;
     try {
-      const since = this.#head.turnMessageId ?? this.#context.store.lastMessageId(this.missionId, session.sessionId);
-      const snapshot = await engine.snapshot(session, since);
+      let since = this.#head.turnMessageId ?? store.lastMessageId(this.missionId, session.sessionId);
+      let snapshot = await engine.snapshot(session, since);
+      if (since !== undefined && this.#head.turnMessageId === undefined && !snapshot.messageIds.includes(since)) {
+        // The newest message that we know was taken back; others before it may have been as well.
+        since = undefined;
+        snapshot = await engine.snapshot(session, since);
+      }
       this.#incoming.flush();
       const now = Date.now();
-      const news = snapshot.events
-        .flatMap((raw) => this.#translator.translate(raw, now, "rest").events)
-        .filter((event) => {
-          const key = keyOf(event);
-          if (key !== undefined && touched.has(key)) return false;
-          // A request outlives the turn that made it in the server's list, though nobody waits for the answer.
-          return snapshot.busy || (event.type !== "permission_asked" && event.type !== "question_asked");
-        });
-      const gone = this.#head.requests
-        .filter((request) => !snapshot.openRequests.includes(request.id) && !touched.has(`request:${request.id}`))
-        .map((request): EventBody => ({
-          type: "request_answered",
-          sessionId: request.sessionId,
-          requestId: request.id,
-          answer: "gone",
-        }));
-      this.#store([...news, ...gone]);
+      const translated = snapshot.events.flatMap((raw) => this.#translator.translate(raw, now, "rest").events);
+      const stored = store.messageIds(this.missionId, session.sessionId, since);
+      this.#store(missedEvents({ snapshot, translated, touched, head: this.#head, stored }));
       return snapshot.busy;
     } finally {
       this.#touched = undefined;
@@ -274,13 +271,13 @@ export class MissionRunner {
     if (this.#head.status !== "active" && this.#head.status !== "pending")
       bodies.push({ type: "mission_status_changed", status: "active" });
     this.#record(...bodies);
-    this.#later(() => this.#sendNext());
+    void this.#later(() => this.#sendNext());
   }
 
   /** Tries again to send what waits, after a launch that failed. */
   resume(): void {
     if (this.#head.status !== "active") this.#record({ type: "mission_status_changed", status: "active" });
-    this.#later(() => this.#sendNext());
+    void this.#later(() => this.#sendNext());
   }
 
   /** Stops the turn that runs, or keeps the next message from being sent. */
@@ -443,12 +440,13 @@ export class MissionRunner {
     this.#record({ ...queued(message), state: "sent" });
     this.#watchSilence();
     this.#patience.set(patienceMs, () => {
-      this.#later(() => this.#conclude());
+      void this.#later(() => this.#conclude());
     });
   }
 
-  #later(job: () => Promise<void>): void {
-    void this.#work.run(async () => {
+  #later(job: () => Promise<void>): Promise<void> {
+    return this.#work.run(async () => {
+      if (this.#disposed) return;
       try {
         await job();
       } catch (error) {

@@ -194,6 +194,6 @@ export function titleOf(text: string, max = 100): string {
       .find((candidate) => candidate.trim() !== "")
       ?.trim() ?? "Untitled mission";
   if (line.length <= max) return line;
-  const characters = Array.from(new Intl.Segmenter().segment(line.slice(0, max * 8)), ({ segment }) => segment);
+  const characters = Array.from(new Intl.Segmenter().segment(line.slice(0, max * 20)), ({ segment }) => segment);
   return characters.length > max ? `${characters.slice(0, max).join("")}…` : line;
 }

@@ -86,7 +86,8 @@ function slimMessage(message: Message): Message {
 }
 
 function slimPart(part: Part): Part {
-  if (part.kind === "tool" && part.state !== "running") return { ...part, input: undefined, output: undefined };
+  if (part.kind === "tool" && part.state !== "running")
+    return { ...part, card: slimCard(part.card), input: undefined, output: undefined };
   if ((part.kind === "text" || part.kind === "thinking") && part.text.length > textLimit)
     return { ...part, text: shortened(part.text) };
   return part;

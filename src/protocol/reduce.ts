@@ -203,7 +203,7 @@ export function reduceTranscript(
     case "user_message":
       if (body.synthetic) return own;
       return withPart(own, body, (): TextPart => {
-        return { kind: "text", id: body.partId, text: body.text, done: true, gap: false, startedAt: event.time };
+        return { kind: "text", id: body.partId, text: body.text, done: true, gap: false, startedAt: 0 };
       });
     case "attachment":
       return withPart(own, body, () => ({

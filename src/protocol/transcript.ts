@@ -9,6 +9,7 @@ export interface TextPart {
   done: boolean;
   /** Part of the text was lost on the way and is repaired when the whole arrives. */
   gap: boolean;
+  /** 0 for a text of the user. */
   startedAt: number;
   endedAt?: number;
 }

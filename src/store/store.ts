@@ -220,6 +220,19 @@ export class Store {
     return this.#read<{ id: string | null }>(sql, missionId, sessionId)?.id ?? undefined;
   }
 
+  /** Messages of a session that are stored and were not taken back, from `since` on when given. */
+  messageIds(missionId: string, sessionId: string, since = ""): string[] {
+    const rows = this.#readAll<{ id: string }>(
+      `SELECT DISTINCT message_id AS id FROM events AS e
+       WHERE mission_id = ? AND session_id = ? AND message_id >= ? AND type = 'message'
+       AND NOT EXISTS (SELECT 1 FROM events WHERE mission_id = e.mission_id AND key = 'removed:' || e.message_id)`,
+      missionId,
+      sessionId,
+      since,
+    );
+    return rows.map(({ id }) => id);
+  }
+
   /** 0 for a mission without events. */
   lastSeq(missionId: string): number {
     return (
