@@ -89,9 +89,17 @@ function refused(what: string, status: number, body: unknown): OpenAgentError {
   const words = [text(data["message"]), ...issues].filter((part) => part !== "").join("; ");
   const message = `OpenCode did not ${what} (${String(status)}${name === "" ? "" : ` ${name}`})${words === "" ? "." : `: ${words}`}`;
   if (status === 401) return new OpenAgentError("opencode_unauthorized", "OpenCode refused the password.", {});
-  if (name.startsWith("Config"))
-    return new OpenAgentError("opencode_config_invalid", message, { path: text(data["path"]), problem: words });
+  if (name.startsWith("Config")) {
+    const path = text(data["path"], "its configuration");
+    return new OpenAgentError("opencode_config_invalid", `OpenCode cannot use ${path}: ${problemIn(words)}`, { path });
+  }
   return new OpenAgentError(status === 404 ? "request_gone" : "opencode_request_failed", message, {
     status: String(status),
   });
+}
+
+/** Of a report on JSON that does not parse, the lines that say where. */
+function problemIn(words: string): string {
+  const places = words.split("\n").filter((line) => /^\S.* at line \d+/.test(line));
+  return places.length > 0 ? places.join("; ") : words;
 }

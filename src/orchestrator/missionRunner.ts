@@ -212,7 +212,7 @@ export class MissionRunner {
       return;
     }
     const failure = answer ? answer.error : this.#turnError;
-    if (failure?.name === "MessageAbortedError" || (this.#stopped && !answer?.completedAt)) this.#finish("interrupted");
+    if (this.#stopped || failure?.name === "MessageAbortedError") this.#finish("interrupted");
     else if (failure) this.#finish("failed", failure);
     else if (answer?.completedAt === undefined)
       this.#finish("interrupted", { name: "Interrupted", message: "OpenCode ended while the agent was at work." });
