@@ -101,6 +101,7 @@ if (packaging) {
   const options = [
     "--no-dependencies",
     "--allow-missing-repository",
+    "--no-rewrite-relative-links",
     "--out",
     out,
     ...(target ? ["--target", target] : []),

@@ -103,10 +103,18 @@ export default tseslint.config(
   },
   {
     files: ["**/*.mjs"],
-    languageOptions: { globals: { process: "readonly", console: "readonly", URL: "readonly", setTimeout: "readonly" } },
+    languageOptions: {
+      globals: {
+        process: "readonly",
+        console: "readonly",
+        URL: "readonly",
+        setTimeout: "readonly",
+        setInterval: "readonly",
+      },
+    },
   },
   {
-    files: ["test/**"],
+    files: ["test/**/*.ts"],
     rules: {
       // mocha's describe and it return what nobody waits for.
       "@typescript-eslint/no-floating-promises": ["error", { allowForKnownSafeCalls: [] }],

@@ -1,12 +1,20 @@
 /** Composition root for VS Code: builds the user interface; the core is made when something first needs it. */
 import * as vscode from "vscode";
 import { App } from "./ui/app.ts";
+import { watchAttention } from "./ui/attention.ts";
+import { changeHandlers } from "./ui/changeCommands.ts";
+import { ChangeDocuments } from "./ui/changeDocuments.ts";
 import { commandHandlers } from "./ui/commands.ts";
+import { offerProblems } from "./ui/composerCommands.ts";
+import { registerTools } from "./ui/languageModelTools.ts";
 import { MissionsView } from "./ui/missionsView.ts";
 import { provideOutputs } from "./ui/outputDocuments.ts";
 import { MissionPanels } from "./ui/panels.ts";
 import { report } from "./ui/problems.ts";
+import { noticeRequests } from "./ui/requestNotices.ts";
+import { Review } from "./ui/review.ts";
 import { showStatus } from "./ui/statusBar.ts";
+import { handleLinks } from "./ui/uriHandler.ts";
 import { WorkspacesView } from "./ui/workspacesView.ts";
 
 let app: App | undefined;
@@ -16,12 +24,28 @@ export function activate(context: vscode.ExtensionContext): void {
   context.subscriptions.push(app);
   const panels = new MissionPanels(app);
   const missions = new MissionsView(app);
-  context.subscriptions.push(panels, missions, new WorkspacesView(app), showStatus(app), provideOutputs(app));
+  context.subscriptions.push(
+    panels,
+    missions,
+    new WorkspacesView(app),
+    showStatus(app),
+    provideOutputs(app),
+    noticeRequests(app, panels),
+  );
+  context.subscriptions.push(
+    watchAttention(app, panels),
+    handleLinks(app, panels),
+    registerTools(app),
+    offerProblems(),
+  );
   const parts = { app, missions, panels };
-  for (const [name, handle] of Object.entries(commandHandlers)) {
-    const run = async (argument: unknown) => {
+  const documents = new ChangeDocuments(app);
+  const review = new Review(app, documents);
+  context.subscriptions.push(documents, review);
+  for (const [name, handle] of Object.entries({ ...commandHandlers, ...changeHandlers(documents, review) })) {
+    const run = async (argument: unknown, selected: unknown) => {
       try {
-        await handle(parts, argument);
+        await handle(parts, argument, selected);
       } catch (error) {
         await report(error);
       }
@@ -31,7 +55,12 @@ export function activate(context: vscode.ExtensionContext): void {
   const { onCore } = app;
   context.subscriptions.push(
     onCore((core) => {
-      context.subscriptions.push(vscode.workspace.onDidGrantWorkspaceTrust(() => core.permissionChanged()));
+      context.subscriptions.push(
+        vscode.workspace.onDidGrantWorkspaceTrust(() => core.permissionChanged()),
+        vscode.workspace.onDidChangeConfiguration((change) => {
+          if (change.affectsConfiguration("openAgent")) core.settingsChanged();
+        }),
+      );
     }),
   );
 }

@@ -2,11 +2,14 @@
 import { realpathSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { checkFolder } from "./api/checks.ts";
 import { serveApi } from "./api/server.ts";
 import { iso, storedEventJson } from "./api/shapes.ts";
-import { describeError, OpenAgentError } from "./base/errors.ts";
+import { describeError, OpenAgentError, systemCode } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
+import { explain } from "./cli/hints.ts";
 import { runMission } from "./cli/run.ts";
+import { plainText } from "./cli/terminal.ts";
 import { Core, dataPaths, nativeBindingIn } from "./orchestrator/index.ts";
 import type { EventType } from "./protocol/event.ts";
 
@@ -31,26 +34,39 @@ const usage = `Open Agent ${version}, headless
   --verbose      Logs to standard error
 `;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    dir: { type: "string" },
-    agent: { type: "string" },
-    model: { type: "string" },
-    json: { type: "boolean", default: false },
-    "allow-all": { type: "boolean", default: false },
-    archived: { type: "boolean", default: false },
-    types: { type: "string" },
-    port: { type: "string", default: "0" },
-    "data-dir": { type: "string" },
-    opencode: { type: "string" },
-    url: { type: "string" },
-    verbose: { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
-  },
-});
+const { values, positionals } = parseOptions();
 
-function openCore(): Core {
+function parseOptions() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        dir: { type: "string" },
+        agent: { type: "string" },
+        model: { type: "string" },
+        json: { type: "boolean", default: false },
+        "allow-all": { type: "boolean", default: false },
+        archived: { type: "boolean", default: false },
+        types: { type: "string" },
+        port: { type: "string", default: "0" },
+        "data-dir": { type: "string" },
+        opencode: { type: "string" },
+        url: { type: "string" },
+        verbose: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
+    });
+  } catch (error) {
+    // Node names the option, and what is wrong with it.
+    process.stderr.write(`${describeError(error)}\n\n${usage}`);
+    return process.exit(2);
+  }
+}
+
+const commands = ["run", "list", "events", "serve"] as const;
+type Command = (typeof commands)[number];
+
+function openCore(command: Command): Core {
   const program = dirname(realpathSync(process.argv[1] ?? "."));
   return new Core({
     paths: dataPaths(values["data-dir"] && resolve(values["data-dir"]), process.env, false),
@@ -62,7 +78,8 @@ function openCore(): Core {
     settings: () => ({ executable: values.opencode && resolve(values.opencode), attachedUrl: values.url }),
     attachedPassword: () => Promise.resolve(process.env["OPENCODE_SERVER_PASSWORD"]),
     log: values.verbose ? stderrLogger : quietLogger,
-    mayAct: () => true,
+    // Who only reads shall not become the one who runs the missions.
+    mayAct: () => command === "run" || command === "serve",
   });
 }
 
@@ -71,32 +88,41 @@ const stderrLogger: Logger = { debug: say("debug"), info: say("info"), warn: say
 const quietLogger: Logger = { ...stderrLogger, debug: () => undefined, info: () => undefined, warn: () => undefined };
 
 async function main(): Promise<number> {
-  const [command, argument] = positionals;
-  if (values.help || command === undefined) {
+  const [name, argument, ...rest] = positionals;
+  if (values.help || name === undefined) {
     process.stdout.write(usage);
     return values.help ? 0 : 2;
   }
-  const core = openCore();
+  const command = commands.find((known) => known === name);
+  if (command === undefined) return misused(`There is no command “${name}”.`);
+  if ((command === "run" || command === "events") && argument === undefined)
+    return misused(command === "run" ? "run needs a prompt." : "events needs a mission's id; `list` shows them.");
+  const odd = command === "list" || command === "serve" ? argument : rest[0];
+  if (odd !== undefined)
+    return misused(`“${odd}” is one argument too many.${command === "run" ? " Put the prompt in quotes." : ""}`);
+  const core = openCore(command);
   try {
     switch (command) {
       case "run":
-        return await run(core, argument);
+        return await run(core, argument ?? "");
       case "list":
         return list(core);
       case "events":
-        return events(core, argument);
+        return events(core, argument ?? "");
       case "serve":
         return await serve(core);
-      default:
-        throw new OpenAgentError("invalid_input", `There is no command “${command}”.\n\n${usage}`);
     }
   } finally {
     await core.dispose();
   }
 }
 
-function run(core: Core, text: string | undefined): Promise<number> {
-  if (text === undefined) throw new OpenAgentError("invalid_input", "run needs a prompt.");
+function misused(problem: string): number {
+  process.stderr.write(`${problem}\n\n${usage}`);
+  return 2;
+}
+
+function run(core: Core, text: string): Promise<number> {
   return runMission({
     core,
     text,
@@ -105,6 +131,7 @@ function run(core: Core, text: string | undefined): Promise<number> {
     ...(values.model !== undefined && { model: values.model }),
     json: values.json,
     allowAll: values["allow-all"],
+    attached: values.url !== undefined,
   });
 }
 
@@ -113,18 +140,17 @@ function list(core: Core): number {
     if (values.json) process.stdout.write(`${JSON.stringify(head)}\n`);
     else
       process.stdout.write(
-        `${head.id.slice(0, 8)}  ${iso(head.updatedAt)}  ${head.status.padEnd(12)}  ${head.title}\n`,
+        `${head.id.slice(0, 8)}  ${iso(head.updatedAt)}  ${head.status.padEnd(12)}  ${plainText(head.title)}\n`,
       );
   }
   return 0;
 }
 
-function events(core: Core, prefix: string | undefined): number {
-  if (prefix === undefined) throw new OpenAgentError("invalid_input", "events needs a mission's id.");
-  const [missionId, another] = core.store.findByPrefix(prefix);
-  if (missionId === undefined) throw new OpenAgentError("mission_not_found", `There is no mission ${prefix}.`);
+function events(core: Core, prefix: string): number {
+  const [missionId, another] = prefix === "" ? [] : core.store.findByPrefix(prefix);
+  if (missionId === undefined) throw new OpenAgentError("mission_not_found", `There is no mission “${prefix}”.`);
   if (another !== undefined)
-    throw new OpenAgentError("invalid_input", `More than one mission's id begins with ${prefix}.`);
+    throw new OpenAgentError("invalid_input", `More than one mission's id begins with ${prefix}. Give more of it.`);
   const types = (values.types ?? "").split(",").filter((type) => type !== "") as EventType[];
   for (const event of core.store.events(missionId, { types }))
     process.stdout.write(`${JSON.stringify(storedEventJson(event))}\n`);
@@ -132,10 +158,13 @@ function events(core: Core, prefix: string | undefined): number {
 }
 
 async function serve(core: Core): Promise<number> {
-  const port = Number(values.port);
-  if (!Number.isInteger(port) || port < 0 || port > 65535)
-    throw new OpenAgentError("invalid_input", `“${values.port}” is no port.`);
-  const api = await serveApi({ core, version, port, directory: resolve(values.dir ?? ".") });
+  const port = /^\d{1,5}$/.test(values.port) ? Number(values.port) : NaN;
+  if (!(port <= 65_535))
+    throw new OpenAgentError("invalid_input", `“${values.port}” is no port. Give a number up to 65535, or 0 for any.`);
+  const directory = resolve(values.dir ?? ".");
+  const attached = values.url !== undefined;
+  if (!attached) checkFolder(directory);
+  const api = await serveApi({ core, version, port, directory, attached });
   process.stdout.write(`Open Agent listens on ${api.url}\nBearer token: ${core.paths.apiToken}\n`);
   await new Promise<void>((stop) => {
     process.once("SIGINT", () => stop());
@@ -145,10 +174,20 @@ async function serve(core: Core): Promise<number> {
   return 0;
 }
 
+process.stdout.on("error", (error) => {
+  // Whoever read this has gone; the mission goes on.
+  process.exit(systemCode(error) === "EPIPE" ? 1 : 2);
+});
+
 main().then(
-  (code) => process.exit(code),
+  (code) => exit(code),
   (error: unknown) => {
-    process.stderr.write(`${describeError(error)}\n`);
-    process.exit(1);
+    process.stderr.write(`${explain(error)}\n`);
+    exit(1);
   },
 );
+
+/** Not before all is written: a pipe may be slower than we are. */
+function exit(code: number): void {
+  process.stdout.write("", () => process.exit(code));
+}

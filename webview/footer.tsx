@@ -1,14 +1,22 @@
-import { useEffect, useRef } from "preact/hooks";
 import type { EngineState } from "../src/protocol/engineState.ts";
-import { isRunning, type MissionHead } from "../src/protocol/mission.ts";
+import { isOpen, isRunning, nextMessage, type MissionHead } from "../src/protocol/mission.ts";
+import { Composer } from "./composer.tsx";
 import { count, duration } from "./format.ts";
-import { post } from "./host.ts";
 import { Icon } from "./icon.tsx";
-import { canAct, draft, engine, fault, heardAt, now, onFocusComposer, refusal, setDraft, view } from "./state.ts";
+import { Queue } from "./queue.tsx";
+import { Signals } from "./signals.tsx";
+import { engine, fault, now, place, refusal, subAgent, view } from "./state.ts";
 
 export function Footer() {
   const { head } = view.value ?? {};
   if (!head) return null;
+  if (subAgent.value)
+    return (
+      <footer>
+        <p class="status">A sub-agent’s session can be read. What you say goes to the mission itself.</p>
+        <Signals head={head} />
+      </footer>
+    );
   return (
     <footer>
       <Plan head={head} />
@@ -29,6 +37,7 @@ export function Footer() {
       <p class="status" role="status">
         {statusLine(head)}
       </p>
+      <Signals head={head} />
       <Composer head={head} />
     </footer>
   );
@@ -38,7 +47,7 @@ export function Footer() {
 function Plan({ head }: { head: MissionHead }) {
   if (head.todos.length === 0) return null;
   const done = head.todos.filter((todo) => todo.status === "completed").length;
-  if (done === head.todos.length && !isRunning(head)) return null;
+  if (done === head.todos.length) return null;
   return (
     <details class="plan" open={head.todos.length <= 6}>
       <summary>
@@ -66,20 +75,6 @@ function Plan({ head }: { head: MissionHead }) {
   );
 }
 
-/** Messages that wait for the agent to be done. The one that is to be sent next stands in the transcript. */
-function Queue({ head }: { head: MissionHead }) {
-  const waiting = head.pending.filter((message) => message.state === "queued").slice(isRunning(head) ? 0 : 1);
-  return (
-    <>
-      {waiting.map((message) => (
-        <p key={message.queueId} class="queued">
-          <Icon name="clock" /> Queued: {message.text.length > 200 ? `${message.text.slice(0, 200)}…` : message.text}
-        </p>
-      ))}
-    </>
-  );
-}
-
 /** Every state has its own true sentence. */
 function statusLine(head: MissionHead): string {
   const failed = head.status === "failed" && !isRunning(head);
@@ -90,13 +85,16 @@ function statusLine(head: MissionHead): string {
     return `The model is asked again ${wait > 0 ? `in ${duration(wait)}` : "now"} (attempt ${String(head.retry.attempt)}: ${head.retry.message})`;
   }
   if (head.runState === "waiting_for_you") return "The agent waits for your answer.";
-  const silence = now.value - heardAt.value;
-  if (isRunning(head) && silence > 120_000) return `No activity for ${duration(silence)}.`;
+  if (isRunning(head) && head.summary?.state === "running") return "The conversation so far is being summarised.";
   if (head.runState === "waiting_for_tool") return `${count(head.runningTools.length, "tool call")} running.`;
   if (head.runState === "running") return "The model is at work.";
-  if (head.pending.length > 0 && head.status !== "failed" && head.status !== "interrupted")
-    return "The message waits to be sent.";
+  if (place.value !== undefined)
+    return `Waits until another mission ends: ${place.value === 1 ? "next" : `number ${String(place.value)}`} in line.`;
+  if (isOpen(head) && nextMessage(head)) return "The message waits to be sent.";
   if (head.status === "interrupted") return "Interrupted. A message goes on from here.";
+  if (head.status === "completed") return "You marked this mission as completed. A message opens it again.";
+  if (head.status === "blocked") return "You marked this mission as blocked. A message opens it again.";
+  if (head.status === "not_feasible") return "You marked this mission as not feasible. A message opens it again.";
   return "";
 }
 
@@ -116,56 +114,4 @@ function serverLine(state: EngineState, concerned: boolean): string {
     case "connected":
       return "";
   }
-}
-
-function Composer({ head }: { head: MissionHead }) {
-  const input = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => {
-    onFocusComposer(() => input.current?.focus());
-  }, []);
-  useEffect(() => {
-    const area = input.current;
-    if (!area) return;
-    area.style.height = "auto";
-    area.style.height = `${String(Math.min(area.scrollHeight, 240))}px`;
-  }, [draft.value]);
-  const send = () => {
-    const text = draft.value;
-    if (text.trim() === "" || !canAct.value) return;
-    setDraft("");
-    refusal.value = undefined;
-    post({ type: "send", text });
-  };
-  if (!canAct.value)
-    return <p class="status">This workspace is not trusted: missions can be read, and nothing runs.</p>;
-  return (
-    <div class="composer">
-      <textarea
-        ref={input}
-        rows={1}
-        value={draft.value}
-        placeholder={isRunning(head) ? "Message for when the agent is done…" : "Message…"}
-        aria-label="Message to the agent. Enter sends, Shift and Enter begins a new line."
-        onInput={(event) => {
-          post({ type: "keep" });
-          setDraft(event.currentTarget.value);
-        }}
-        onKeyDown={(event) => {
-          if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-          event.preventDefault();
-          send();
-        }}
-      />
-      <button
-        type="button"
-        class="send"
-        title="Send (Enter)"
-        aria-label="Send"
-        disabled={draft.value.trim() === ""}
-        onClick={send}
-      >
-        <Icon name="send" />
-      </button>
-    </div>
-  );
 }

@@ -1,13 +1,17 @@
-import { formatModel, isRunning, totalCost, type MissionHead } from "../src/protocol/mission.ts";
+import { contextShare, formatModel, isRunning, totalCost, type MissionHead } from "../src/protocol/mission.ts";
+import { modeWords } from "../src/protocol/requestWords.ts";
+import { ChangesButton } from "./changes.tsx";
 import { duration, money } from "./format.ts";
 import { post } from "./host.ts";
 import { Icon } from "./icon.tsx";
-import { canAct, folder, now, view } from "./state.ts";
+import { canAct, folder, now, subAgent, view } from "./state.ts";
+import { SubAgentHeader } from "./subAgent.tsx";
 
 /** One quiet line; what can be changed is a button. */
 export function Header() {
   const { head } = view.value ?? {};
   if (!head) return null;
+  if (subAgent.value) return <SubAgentHeader head={head} sessionId={subAgent.value.sessionId} />;
   const cost = totalCost(head);
   const model = head.model ?? head.usedModel;
   return (
@@ -17,6 +21,7 @@ export function Header() {
           <button
             type="button"
             class="plain-button"
+            disabled={!canAct.value}
             title="Rename"
             onClick={() => post({ type: "command", id: "renameMission" })}
           >
@@ -32,6 +37,7 @@ export function Header() {
         <button
           type="button"
           class="plain-button"
+          disabled={!canAct.value}
           title="Agent for the next message"
           onClick={() => post({ type: "command", id: "chooseAgent" })}
         >
@@ -40,16 +46,25 @@ export function Header() {
         <button
           type="button"
           class="plain-button"
+          disabled={!canAct.value}
           title={model ? `Model for the next message: ${formatModel(model)}` : "Choose a model"}
           onClick={() => post({ type: "command", id: "chooseModel" })}
         >
           {model?.modelId ?? "default model"}
         </button>
+        <button
+          type="button"
+          class="plain-button"
+          disabled={!canAct.value}
+          title="What the agent may do without asking you"
+          onClick={() => post({ type: "command", id: "choosePermissions" })}
+        >
+          <Icon name="shield" /> {head.permissions ? modeWords[head.permissions].toLowerCase() : "permissions"}
+        </button>
         {cost > 0 && <span title="Cost as the provider reports it">{money(cost)}</span>}
-        {head.contextTokens > 0 && (
-          <span title="Tokens in the context">{head.contextTokens.toLocaleString("en")} tokens</span>
-        )}
+        <Context head={head} />
         <span class="grow" />
+        <ChangesButton />
         {isRunning(head) && canAct.value && (
           <button type="button" class="stop" onClick={() => post({ type: "stop" })}>
             <Icon name="debug-stop" /> Stop
@@ -57,6 +72,37 @@ export function Header() {
         )}
       </div>
     </header>
+  );
+}
+
+/** How full the context is, and the way to make room in it. */
+function Context({ head }: { head: MissionHead }) {
+  if (head.contextTokens === 0) return null;
+  const tokens = head.contextTokens.toLocaleString("en");
+  const share = contextShare(head);
+  const compact = canAct.value && !isRunning(head) && (
+    <button
+      type="button"
+      class="link"
+      title="Has the model replace the conversation so far by a summary, which makes room in its context"
+      onClick={() => post({ type: "command", id: "compactMission" })}
+    >
+      Compact
+    </button>
+  );
+  if (share === undefined)
+    return (
+      <span title="Tokens in the context">
+        {tokens} tokens {compact}
+      </span>
+    );
+  const percent = Math.round(share * 100);
+  const limit = head.contextLimit?.tokens.toLocaleString("en") ?? "";
+  return (
+    <span class="context" title={`${tokens} of ${limit} tokens of the model's context are used`}>
+      <meter value={share} max={1} aria-label="Context used" class={share > 0.9 ? "full" : ""} /> {percent} % context{" "}
+      {compact}
+    </span>
   );
 }
 

@@ -1,19 +1,27 @@
-import { toggle, unfolded } from "./state.ts";
+import { post } from "./host.ts";
+import { subAgent, toggle, unfolded } from "./state.ts";
 
-/** Arrows move between items, Enter opens, Left and Right fold, Escape goes to the composer. */
+/**
+ * Arrows move between items, Enter opens, Left and Right fold. Escape goes to the composer, and from there back to the
+ * newest item.
+ */
 export function moveByKeyboard(event: KeyboardEvent): void {
-  if (event.altKey || event.ctrlKey || event.metaKey) return;
+  if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey) return;
   const target = event.target instanceof HTMLElement ? event.target : undefined;
-  if (event.key === "Escape") {
-    document.querySelector<HTMLElement>(".composer textarea")?.focus();
+  const items = [...document.querySelectorAll<HTMLElement>("main .item")];
+  if (event.key === "Escape" && subAgent.value) {
+    post({ type: "showSession" });
     event.preventDefault();
     return;
   }
-  if (target?.closest("textarea, input, .terminal, .diff, pre")) {
-    const area = target instanceof HTMLTextAreaElement ? target : undefined;
-    if (event.key !== "ArrowUp" || area?.value !== "") return;
+  if (event.key === "Escape") {
+    const composer = document.querySelector<HTMLElement>(".composer textarea");
+    if (target === composer) focus(items.at(-1));
+    else composer?.focus();
+    event.preventDefault();
+    return;
   }
-  const items = [...document.querySelectorAll<HTMLElement>("main .item")];
+  if (target?.closest("textarea, input, .terminal, .diff, pre")) return;
   const current = target?.closest<HTMLElement>(".item");
   const index = current ? items.indexOf(current) : items.length;
   switch (event.key) {

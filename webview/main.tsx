@@ -1,6 +1,6 @@
 import { effect } from "@preact/signals";
 import { render } from "preact";
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { HostMessage } from "../src/protocol/panel.ts";
 import { isRunning } from "../src/protocol/mission.ts";
 import { Footer } from "./footer.tsx";
@@ -8,8 +8,8 @@ import { Header } from "./header.tsx";
 import { keptState, post } from "./host.ts";
 import { moveByKeyboard } from "./keyboard.ts";
 import { Requests } from "./requests.tsx";
-import { announcement, engine, missing, now, receive, view } from "./state.ts";
-import { askEarlier, TranscriptView } from "./transcript.tsx";
+import { announcement, engine, missing, now, receive, seq, shown, subAgent, view } from "./state.ts";
+import { askEarlier, newestTurns, TranscriptView } from "./transcript.tsx";
 
 function Page() {
   if (missing.value !== undefined && !view.value) return <p class="missing">{missing.value}</p>;
@@ -17,7 +17,7 @@ function Page() {
   return (
     <>
       <Header />
-      <Scroller />
+      <Scroller key={`${view.value.head.id} ${subAgent.value?.sessionId ?? ""}`} />
       <Footer />
       <div class="visually-hidden" aria-live="polite">
         {announcement.value}
@@ -29,22 +29,33 @@ function Page() {
 /** How near to the end still counts as being there, in pixels. */
 const nearEnd = 40;
 
-/** Sticks to the end unless the reader has scrolled up; keeps its place when earlier messages come in above. */
+/** One mission's transcript. Sticks to the end unless the reader has scrolled up; keeps its place when earlier messages come in above. */
 function Scroller() {
   const element = useRef<HTMLElement>(null);
   const atEnd = useRef(true);
-  const shown = useRef({ missionId: "", firstId: "", height: 0 });
-  const { head, transcript } = view.value ?? {};
+  /** Where the page stood when it was last scrolled, by whomever. */
+  const top = useRef(0);
+  const drawn = useRef({ place: "", firstId: "", height: 0 });
+  // What is above the newest turns is drawn once those are painted.
+  const [isPainted, setPainted] = useState(false);
+  useEffect(() => setPainted(true), []);
+  const whole = shown.value;
+  const transcript = whole && (isPainted ? whole : newestTurns(whole));
+  const place = `${view.value?.head.id ?? ""}/${subAgent.value?.sessionId ?? ""}`;
   const firstId = transcript?.messages[0]?.id ?? "";
+  const toEnd = (scroller: HTMLElement) => {
+    scroller.scrollTop = scroller.scrollHeight;
+    top.current = scroller.scrollTop;
+  };
   useLayoutEffect(() => {
     const scroller = element.current;
     if (!scroller) return;
-    const before = shown.current;
-    if (before.missionId !== head?.id) atEnd.current = true;
-    const grewAbove = before.missionId === head?.id && before.firstId !== firstId && firstId < before.firstId;
+    const before = drawn.current;
+    if (before.place !== place) atEnd.current = true;
+    const grewAbove = before.place === place && before.firstId !== firstId && firstId < before.firstId;
     if (grewAbove) scroller.scrollTop += scroller.scrollHeight - before.height;
-    else if (atEnd.current) scroller.scrollTop = scroller.scrollHeight;
-    shown.current = { missionId: head?.id ?? "", firstId, height: scroller.scrollHeight };
+    else if (atEnd.current) toEnd(scroller);
+    drawn.current = { place, firstId, height: scroller.scrollHeight };
   });
   useEffect(() => {
     const scroller = element.current;
@@ -52,17 +63,24 @@ function Scroller() {
     if (!scroller || !content) return;
     // Unfolding, pictures and fonts change the height without a new view.
     const observer = new ResizeObserver(() => {
-      if (atEnd.current) scroller.scrollTop = scroller.scrollHeight;
-      shown.current.height = scroller.scrollHeight;
+      if (atEnd.current) toEnd(scroller);
+      drawn.current.height = scroller.scrollHeight;
     });
     observer.observe(content);
+    // A composer that grows takes its room from here.
+    observer.observe(scroller);
     return () => observer.disconnect();
   }, []);
   const onScroll = () => {
     const scroller = element.current;
     if (!scroller) return;
-    atEnd.current = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < nearEnd;
-    if (scroller.scrollTop < 400 && transcript?.hasEarlier) askEarlierOnce(transcript.messages[0]?.id ?? "");
+    const isNear = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < nearEnd;
+    // Turns that come into view take their true height, which moves the end away: only who goes up leaves it.
+    if (isNear) atEnd.current = true;
+    else if (scroller.scrollTop < top.current) atEnd.current = false;
+    top.current = scroller.scrollTop;
+    if (!atEnd.current && scroller.scrollTop < 400 && transcript?.hasEarlier)
+      askEarlierOnce(transcript.messages[0]?.id ?? "");
   };
   return (
     <main
@@ -77,7 +95,7 @@ function Scroller() {
       aria-label="Transcript"
     >
       <div class="content">
-        <TranscriptView />
+        {transcript && <TranscriptView transcript={transcript} />}
         <Requests />
       </div>
     </main>
@@ -89,7 +107,7 @@ let asked = "";
 function askEarlierOnce(firstId: string): void {
   if (asked === firstId) return;
   asked = firstId;
-  askEarlier(view.value?.transcript.messages ?? []);
+  askEarlier(shown.value?.messages ?? []);
 }
 
 window.addEventListener("message", (event: MessageEvent<HostMessage>) => receive(event.data));
@@ -116,5 +134,7 @@ effect(() => {
 });
 
 const root = document.getElementById("root");
+const first = document.getElementById("first")?.textContent ?? "";
+if (first !== "") receive(JSON.parse(first) as HostMessage);
 if (root) render(<Page />, root);
-post({ type: "ready", state: keptState() });
+post({ type: "ready", state: keptState(), seq });

@@ -7,6 +7,9 @@ import type {
   TextPart,
   ToolPart,
 } from "../src/protocol/transcript.ts";
+import { allowedByWords } from "../src/protocol/requestWords.ts";
+import { folderMime } from "../src/protocol/attachment.ts";
+import { FileChip, pathOf, PictureFile } from "./attachments.tsx";
 import { Diff } from "./diff.tsx";
 import { count, duration, noticeable } from "./format.ts";
 import { highlight, languageOf } from "./highlight.ts";
@@ -14,6 +17,7 @@ import { post } from "./host.ts";
 import { Icon } from "./icon.tsx";
 import { Markdown } from "./markdown.tsx";
 import { details, now, toggle, unfolded, view } from "./state.ts";
+import { SubAgentCard } from "./subAgent.tsx";
 import { Terminal } from "./terminal.tsx";
 
 /** One part of a message. Drawn again only when the part itself is another one. */
@@ -29,7 +33,7 @@ export class PartView extends Component<{ part: Part; role: "user" | "assistant"
       case "thinking":
         return <Thinking part={part} />;
       case "tool":
-        return <ToolCall part={part} />;
+        return <Call part={part} />;
       case "attachment":
         return <Attachment part={part} />;
       case "files":
@@ -40,8 +44,14 @@ export class PartView extends Component<{ part: Part; role: "user" | "assistant"
   }
 }
 
+/** A call that has started a sub-agent of which something is known, or any other. */
+function Call({ part }: { part: ToolPart }) {
+  const child = view.value?.head.children[part.card.childSessionId ?? ""];
+  return child ? <SubAgentCard part={part} /> : <ToolCall part={part} />;
+}
+
 function UserText({ part }: { part: TextPart }) {
-  return <div class="user-text">{part.text}</div>;
+  return <div class={part.command === undefined ? "user-text" : "user-text called"}>{part.text}</div>;
 }
 
 function Answer({ part }: { part: TextPart }) {
@@ -55,6 +65,8 @@ function Answer({ part }: { part: TextPart }) {
 }
 
 interface FoldProps {
+  /** Beside the line, when the pointer or the focus is on it. */
+  aside?: ComponentChildren;
   id: string;
   icon: string;
   spin?: boolean;
@@ -67,7 +79,7 @@ interface FoldProps {
 }
 
 /** One line that unfolds in place. */
-export function Fold({ id, icon, spin, label, line, body, isCall, state }: FoldProps) {
+export function Fold({ id, icon, spin, label, line, body, isCall, state, aside }: FoldProps) {
   const open = unfolded.value.has(id);
   return (
     <div class={`item fold ${state ?? ""}`} data-item={id} data-call={isCall ? "1" : undefined}>
@@ -82,6 +94,7 @@ export function Fold({ id, icon, spin, label, line, body, isCall, state }: FoldP
         <Icon name={icon} {...(spin !== undefined && { spin })} />
         {line}
       </button>
+      {aside}
       {open && <div class="body">{body()}</div>}
     </div>
   );
@@ -124,7 +137,7 @@ function ToolCall({ part }: { part: ToolPart }) {
   const verb = running ? card.doing : card.done;
   const took = part.startedAt === undefined ? "" : noticeable((part.endedAt ?? now.value) - part.startedAt);
   const result = state === "error" ? "failed" : state === "interrupted" ? "interrupted" : (card.result ?? "");
-  const label = [verb, card.object, result, took].filter((word) => word !== "").join(", ");
+  const label = [verb, card.object, result, took, allowance(part)].filter((word) => word !== "").join(", ");
   return (
     <Fold
       id={part.id}
@@ -140,9 +153,11 @@ function ToolCall({ part }: { part: ToolPart }) {
             {card.object}
           </span>
           <span class="result">{result}</span>
+          {part.allowedBy && <Icon name="shield" />}
           <span class="took">{running && part.startedAt === undefined ? "" : took}</span>
         </>
       }
+      aside={state === "completed" && isChange(part) && <OpenDiff part={part} />}
       body={() => <ToolBody part={part} />}
     />
   );
@@ -156,6 +171,7 @@ function ToolBody({ part }: { part: ToolPart }) {
   if (!detail && !running) return <p class="note">Loading…</p>;
   return (
     <>
+      {part.allowedBy && <p class="note">{allowance(part)}</p>}
       <Input part={whole} />
       {part.state === "error" ? <pre class="error-text">{output}</pre> : <Output part={whole} output={output} />}
       {whole.attachments.map(
@@ -187,6 +203,25 @@ function ToolBody({ part }: { part: ToolPart }) {
         )}
       </div>
     </>
+  );
+}
+
+/** By what it was allowed, where the user was not asked. */
+function allowance({ allowedBy }: ToolPart): string {
+  return allowedBy ? `Allowed by: ${allowedBy.map(allowedByWords).join(", ")}` : "";
+}
+
+/** Whether the step has changed a file. */
+function isChange({ card }: ToolPart): boolean {
+  return card.path !== undefined && (card.body === "diff" || card.created !== undefined);
+}
+
+function OpenDiff({ part }: { part: ToolPart }) {
+  const open = () => post({ type: "command", id: "openDiff", partId: part.id });
+  return (
+    <button type="button" class="link aside" aria-label={`Open diff of ${part.card.object}`} onClick={open}>
+      Open Diff
+    </button>
   );
 }
 
@@ -245,11 +280,15 @@ function Picture({ url, name }: { url: string; name: string }) {
 function Attachment({ part }: { part: AttachmentPart }) {
   if (part.mime.startsWith("image/") && part.url.startsWith("data:"))
     return <Picture url={part.url} name={part.name} />;
-  return (
-    <p class="attachment">
-      <Icon name="file" /> {part.name}
-    </p>
-  );
+  const path = pathOf(part.url);
+  if (path === undefined)
+    return (
+      <p class="attachment">
+        <Icon name="file" /> {part.name}
+      </p>
+    );
+  if (part.mime.startsWith("image/")) return <PictureFile path={path} name={part.name} />;
+  return <FileChip path={path} name={part.name} icon={part.mime === folderMime ? "folder" : "file"} />;
 }
 
 function Files({ part }: { part: FilesPart }) {

@@ -1,9 +1,10 @@
 import { useState } from "preact/hooks";
-import type { PermissionReply, PermissionRequest, Question, QuestionRequest } from "../src/protocol/mission.ts";
-import { Diff } from "./diff.tsx";
+import type { Question, QuestionRequest, UserRequest } from "../src/protocol/mission.ts";
+import { openRequests } from "../src/protocol/permission.ts";
 import { post } from "./host.ts";
 import { Icon } from "./icon.tsx";
-import { canAct, view } from "./state.ts";
+import { PermissionCard } from "./permissionCard.tsx";
+import { canAct, subAgent, view } from "./state.ts";
 
 /** What waits for the user. */
 export function Requests() {
@@ -11,102 +12,28 @@ export function Requests() {
   if (!head) return null;
   return (
     <>
-      {head.requests.map((request) =>
-        request.kind === "permission" ? (
-          <PermissionCard key={request.id} request={request} by={agentOf(request.sessionId)} />
-        ) : (
-          <QuestionCard key={request.id} request={request} by={agentOf(request.sessionId)} />
-        ),
-      )}
+      {openRequests(head)
+        .filter(isShown)
+        .map((request) =>
+          request.kind === "permission" ? (
+            <PermissionCard key={request.id} request={request} by={agentOf(request.sessionId)} />
+          ) : (
+            <QuestionCard key={request.id} request={request} by={agentOf(request.sessionId)} />
+          ),
+        )}
     </>
   );
+}
+
+/** With the mission is shown what any of its sub-agents asks, with a sub-agent what it asks itself. */
+function isShown(request: UserRequest): boolean {
+  return subAgent.value === undefined || subAgent.value.sessionId === request.sessionId;
 }
 
 /** The sub-agent that asks, if it is one. */
 function agentOf(sessionId: string): string {
   const child = view.value?.head.children[sessionId];
   return child ? ` (sub-agent: ${child.title})` : "";
-}
-
-const wishes: Readonly<Record<string, string>> = {
-  bash: "Wants to run",
-  edit: "Wants to edit",
-  write: "Wants to write",
-  read: "Wants to read",
-  webfetch: "Wants to fetch",
-  websearch: "Wants to search the web for",
-  external_directory: "Wants to work outside its folder",
-  task: "Wants to start a sub-agent",
-  skill: "Wants to load the skill",
-  doom_loop: "Repeats itself and wants to go on with",
-};
-
-function PermissionCard({ request, by }: { request: PermissionRequest; by: string }) {
-  const [denying, setDenying] = useState(false);
-  const [reason, setReason] = useState("");
-  const [sent, setSent] = useState(false);
-  const answer = (reply: PermissionReply, why = "") => {
-    setSent(true);
-    post({ type: "answerPermission", requestId: request.id, reply, ...(why.trim() !== "" && { reason: why }) });
-  };
-  const always = request.always.join(", ");
-  return (
-    <div class="card request item" role="alert" data-item={request.id} tabIndex={-1}>
-      <h3>
-        <Icon name="shield" /> {wishes[request.permission] ?? `Wants to use ${request.permission}`}
-        {by}
-      </h3>
-      <pre class="code detail">{request.detail}</pre>
-      {request.diff !== undefined && <Diff patch={request.diff} />}
-      {request.patterns.length > 0 && request.patterns.join("\n") !== request.detail && (
-        <p class="note">Asks for: {request.patterns.join(", ")}</p>
-      )}
-      {denying ? (
-        <form
-          class="answers"
-          onSubmit={(event) => {
-            event.preventDefault();
-            answer("reject", reason);
-          }}
-        >
-          <input
-            type="text"
-            value={reason}
-            placeholder="Why, or what to do instead (empty: the turn ends)"
-            aria-label="Reason for denying"
-            ref={(input) => input?.focus()}
-            onInput={(event) => setReason(event.currentTarget.value)}
-          />
-          <button type="submit" disabled={sent || !canAct.value}>
-            Deny
-          </button>
-          <button type="button" class="secondary" onClick={() => setDenying(false)}>
-            Back
-          </button>
-        </form>
-      ) : (
-        <div class="answers">
-          <button type="button" class="secondary" disabled={sent || !canAct.value} onClick={() => answer("once")}>
-            Allow Once
-          </button>
-          {always !== "" && (
-            <button
-              type="button"
-              class="secondary"
-              disabled={sent || !canAct.value}
-              onClick={() => answer("always")}
-              title="Until OpenCode is restarted, for all missions"
-            >
-              Always: <code>{always}</code>
-            </button>
-          )}
-          <button type="button" class="secondary" disabled={sent || !canAct.value} onClick={() => setDenying(true)}>
-            Deny…
-          </button>
-        </div>
-      )}
-    </div>
-  );
 }
 
 function QuestionCard({ request, by }: { request: QuestionRequest; by: string }) {

@@ -1,9 +1,10 @@
 /** The page's state. It holds no truth: everything but drafts and what is unfolded comes from the host. */
-import { batch, signal } from "@preact/signals";
+import { batch, computed, signal } from "@preact/signals";
+import type { MessageAttachment } from "../src/protocol/attachment.ts";
 import type { EngineState } from "../src/protocol/engineState.ts";
-import type { EventBatch } from "../src/protocol/event.ts";
-import type { HostMessage, PartDetail } from "../src/protocol/panel.ts";
-import { reduce, type MissionView } from "../src/protocol/reduce.ts";
+import { ownTypes, type EventBatch, type MissionEvent } from "../src/protocol/event.ts";
+import type { HostMessage, PartDetail, SessionView } from "../src/protocol/panel.ts";
+import { reduce, reduceTranscript, type MissionView } from "../src/protocol/reduce.ts";
 import type { Transcript } from "../src/protocol/transcript.ts";
 import { keepState, keptState, post } from "./host.ts";
 
@@ -15,42 +16,71 @@ export const engine = signal<EngineState>({ kind: "stopped" });
 export const fault = signal<string | undefined>(undefined);
 /** Why what the user just asked for was not done. */
 export const refusal = signal<string | undefined>(undefined);
+/** Place among the missions that wait for others to end, from 1 on. */
+export const place = signal<number | undefined>(undefined);
+/** What the mission has changed by now: files, and lines of them. */
+export const changed = signal({ files: 0, additions: 0, deletions: 0 });
 export const missing = signal<string | undefined>(undefined);
 /** Unfolded items and groups, by id. */
 export const unfolded = signal<ReadonlySet<string>>(new Set());
 export const details = signal<ReadonlyMap<string, PartDetail>>(new Map());
 export const draft = signal("");
+/** What the draft carries beside its text. */
+export const attached = signal<readonly MessageAttachment[]>([]);
 /** Epoch milliseconds, once a second while something runs. */
 export const now = signal(Date.now());
-/** Epoch milliseconds at which the page last heard of the mission. */
-export const heardAt = signal(Date.now());
+/** When the agent last gave a sign of life, in epoch milliseconds of this page's clock. */
+export const activeAt = signal(Date.now());
+/** The sub-agent's session that is shown in place of the mission's own. */
+export const subAgent = signal<SessionView | undefined>(undefined);
+/** What is shown: the session of a sub-agent or the mission's own. */
+export const shown = computed(() => subAgent.value?.transcript ?? view.value?.transcript);
 /** For screen readers: a line for each finished step. */
 export const announcement = signal("");
 
-let seq = 0;
+/** Where the view stands, with what is taken in at the next frame. */
+export let seq = 0;
+/** What came since the last frame: however much it is, it is drawn once. */
+let waiting: EventBatch[] = [];
+/** How far this page's clock is ahead of the host's, in milliseconds. */
+let ahead = 0;
 let drafts: Record<string, string> = keptState()?.drafts ?? {};
-let focusComposer: () => void = () => undefined;
+let draftAttachments: Record<string, MessageAttachment[]> = keptState()?.attachments ?? {};
 
-export function onFocusComposer(focus: () => void): void {
-  focusComposer = focus;
+type ComposerMessage = Extract<HostMessage, { type: "suggestions" | "insert" | "picture" | "composer" }>;
+let toComposer: ((message: ComposerMessage) => void) | undefined;
+/** What came before the composer was there. */
+const early: ComposerMessage[] = [];
+
+/** Takes what came so far and what comes until the result is called. */
+export function onComposer(take: (message: ComposerMessage) => void): () => void {
+  toComposer = take;
+  early.splice(0).forEach(take);
+  return () => (toComposer = undefined);
 }
 
 export function receive(message: HostMessage): void {
+  if (message.type !== "batch") takeIn();
   switch (message.type) {
     case "open": {
       const { head } = message.view;
       batch(() => {
         if (view.value?.head.id !== head.id) {
+          subAgent.value = undefined;
           unfolded.value = new Set();
           details.value = new Map();
           draft.value = drafts[head.id] ?? "";
+          attached.value = draftAttachments[head.id] ?? [];
         }
         view.value = message.view;
         folder.value = message.folder;
         canAct.value = message.canAct;
         engine.value = message.engine;
         missing.value = undefined;
-        heardAt.value = Date.now();
+        place.value = undefined;
+        ahead = Date.now() - message.now;
+        activeAt.value = message.activeAt + ahead;
+        changed.value = { files: 0, additions: 0, deletions: 0 };
       });
       seq = message.seq;
       keep();
@@ -59,8 +89,12 @@ export function receive(message: HostMessage): void {
     case "batch":
       receiveBatch(message.batch);
       return;
+    case "session":
+      subAgent.value = message.session;
+      keep();
+      return;
     case "earlier":
-      if (view.value) view.value = { ...view.value, transcript: joined(message.transcript, view.value.transcript) };
+      receiveEarlier(message.transcript);
       return;
     case "detail":
       if (message.detail) details.value = new Map(details.value).set(message.partId, message.detail);
@@ -73,35 +107,70 @@ export function receive(message: HostMessage): void {
       return;
     case "refused":
       refusal.value = message.message;
-      if (message.restoreDraft !== undefined && draft.value === "") setDraft(message.restoreDraft);
+      if (message.restoreDraft !== undefined && draft.value === "")
+        setDraft(message.restoreDraft, message.restoreAttachments);
+      return;
+    case "place":
+      place.value = message.place;
+      return;
+    case "changed":
+      changed.value = message;
       return;
     case "missing":
       missing.value = message.message;
       return;
-    case "focusComposer":
-      focusComposer();
+    case "suggestions":
+    case "insert":
+    case "picture":
+    case "composer":
+      if (toComposer) toComposer(message);
+      else early.push(message);
   }
 }
 
-function receiveBatch({ missionId, prev, seq: next, events }: EventBatch): void {
-  const before = view.value;
-  if (before?.head.id !== missionId) return;
-  if (prev !== seq) {
+function receiveBatch(incoming: EventBatch): void {
+  if (view.value?.head.id !== incoming.missionId) return;
+  if (incoming.prev !== seq) {
     post({ type: "reopen" });
     return;
   }
-  seq = next;
+  seq = incoming.seq;
+  if (waiting.push(incoming) === 1) requestAnimationFrame(takeIn);
+}
+
+/** Makes what came part of the view, and tells the host, which sends no faster than this page can show. */
+function takeIn(): void {
+  const before = view.value;
+  const batches = waiting;
+  waiting = [];
+  if (!before || batches.length === 0) return;
+  const events = batches.flatMap((one) => one.events);
   batch(() => {
     view.value = events.reduce(reduce, before);
-    heardAt.value = Date.now();
-    for (const { body } of events) {
+    if (subAgent.value) subAgent.value = events.reduce(reduceSession, subAgent.value);
+    for (const { body, time } of events) {
+      if (!ownTypes.some((type) => type === body.type)) activeAt.value = time + ahead;
       if (body.type !== "tool_result") continue;
       announcement.value = `${body.card.done} ${body.card.object}${body.state === "error" ? ", failed" : ""}`;
       if (unfolded.value.has(body.partId)) post({ type: "detail", partId: body.partId });
     }
   });
-  // After it is painted: the host sends no faster than this page can show.
-  requestAnimationFrame(() => post({ type: "ack", seq: next }));
+  for (const { seq: last } of batches) post({ type: "ack", seq: last });
+}
+
+/** What a sub-agent's session was opened with holds some of the events already. */
+function reduceSession(session: SessionView, event: MissionEvent): SessionView {
+  if (event.seq <= session.seq) return session;
+  const transcript = reduceTranscript(session.transcript, event, session.sessionId);
+  return { ...session, transcript, seq: event.seq };
+}
+
+function receiveEarlier(transcript: Transcript): void {
+  const session = subAgent.value;
+  if (session?.sessionId === transcript.sessionId && session)
+    subAgent.value = { ...session, transcript: joined(transcript, session.transcript) };
+  else if (view.value?.head.sessionId === transcript.sessionId && view.value)
+    view.value = { ...view.value, transcript: joined(transcript, view.value.transcript) };
 }
 
 function joined(earlier: Transcript, later: Transcript): Transcript {
@@ -111,22 +180,33 @@ function joined(earlier: Transcript, later: Transcript): Transcript {
     ...later,
     messages: [...messages, ...later.messages],
     ends: { ...earlier.ends, ...later.ends },
+    changes: { ...earlier.changes, ...later.changes },
+    reverts: { ...earlier.reverts, ...later.reverts },
     hasEarlier: earlier.hasEarlier,
   };
 }
 
-export function setDraft(text: string): void {
+export function setDraft(text: string, attachments: readonly MessageAttachment[] = attached.value): void {
   draft.value = text;
+  attached.value = attachments;
   const id = view.value?.head.id;
   if (id === undefined) return;
-  const others = Object.entries(drafts).filter(([other]) => other !== id);
-  drafts = Object.fromEntries([...others, [id, text] as const].filter(([, kept]) => kept !== "").slice(-20));
+  drafts = withEntry(drafts, id, text, text === "");
+  draftAttachments = withEntry(draftAttachments, id, [...attachments], attachments.length === 0);
   keep();
+}
+
+/** The newest twenty entries. */
+function withEntry<T>(entries: Record<string, T>, id: string, value: T, empty: boolean): Record<string, T> {
+  const others = Object.entries(entries).filter(([other]) => other !== id);
+  return Object.fromEntries([...others, ...(empty ? [] : [[id, value] as const])].slice(-20));
 }
 
 function keep(): void {
   const missionId = view.value?.head.id;
-  if (missionId !== undefined) keepState({ missionId, drafts });
+  if (missionId === undefined) return;
+  const shownSession = subAgent.value && { subAgent: subAgent.value.sessionId };
+  keepState({ missionId, drafts, attachments: draftAttachments, ...shownSession });
 }
 
 /** Unfolds or folds an item; the whole of a tool call is fetched when it is first unfolded. */

@@ -1,10 +1,13 @@
+import { Fragment } from "preact";
 import { isRunning } from "../src/protocol/mission.ts";
-import type { Message, Part, TurnEnd } from "../src/protocol/transcript.ts";
+import type { Message, Part, Transcript, TurnEnd } from "../src/protocol/transcript.ts";
+import { RevertedHere, TakenBack, TurnChanges } from "./changes.tsx";
+import { Chips } from "./attachments.tsx";
 import { clock, count, duration } from "./format.ts";
 import { post } from "./host.ts";
 import { Icon } from "./icon.tsx";
 import { Fold, PartView } from "./parts.tsx";
-import { canAct, view } from "./state.ts";
+import { canAct, subAgent, view } from "./state.ts";
 
 /** A message of the user and all that answers it. */
 interface Turn {
@@ -19,10 +22,19 @@ type Row = { kind: "part"; part: Part } | { kind: "steps"; id: string; parts: Pa
 
 const fewSteps = 4;
 
-export function TranscriptView() {
-  const { transcript } = view.value ?? {};
-  if (!transcript) return null;
+/** Messages that are drawn at once when a mission is shown, and those of the same turn before them. */
+const fewMessages = 6;
+
+/** A transcript's newest turns: enough to fill the window, in most cases. */
+export function newestTurns(transcript: Transcript): Transcript {
+  const { messages } = transcript;
+  const start = messages.slice(0, -fewMessages).findLastIndex((message) => message.role === "user");
+  return start <= 0 ? transcript : { ...transcript, messages: messages.slice(start), hasEarlier: false };
+}
+
+export function TranscriptView({ transcript }: { transcript: Transcript }) {
   const turns = turnsOf(transcript.messages, transcript.ends);
+  const firstId = transcript.hasEarlier ? "~" : "";
   return (
     <>
       {transcript.hasEarlier && (
@@ -30,12 +42,25 @@ export function TranscriptView() {
           Show earlier messages
         </button>
       )}
-      {turns.map((turn) => (
-        <TurnView key={turn.id} turn={turn} />
+      {turns.map((turn, index) => (
+        <Fragment key={turn.id}>
+          <Reverts after={turns[index - 1]?.id ?? firstId} before={turn.id} />
+          <TurnView turn={turn} />
+        </Fragment>
       ))}
-      <Unsent />
+      {!subAgent.value && <Reverts after={turns.at(-1)?.id ?? ""} before="~" />}
+      {!subAgent.value && <Unsent />}
     </>
   );
+}
+
+/** What was taken back between two turns, and is gone. */
+function Reverts({ after, before }: { after: string; before: string }) {
+  const { head, transcript } = view.value ?? {};
+  const between = Object.entries(transcript?.reverts ?? {}).filter(
+    ([id]) => id > after && id < before && id !== head?.revertedFrom,
+  );
+  return between.map(([id, reverted]) => <RevertedHere key={id} reverted={reverted} />);
 }
 
 /** The message that is to be sent next, and why it was not. */
@@ -50,6 +75,7 @@ function Unsent() {
           You <time>{clock(next.queuedAt)}</time>
         </h2>
         <div class="user-text">{next.text}</div>
+        <Chips attachments={next.attachments ?? []} />
       </div>
       {head.failure && <Failed name={head.failure.name} message={head.failure.message} />}
     </section>
@@ -58,7 +84,8 @@ function Unsent() {
 
 export function askEarlier(messages: readonly Message[]): void {
   const before = messages[0]?.id;
-  if (before !== undefined) post({ type: "earlier", before });
+  const session = subAgent.value && { sessionId: subAgent.value.sessionId };
+  if (before !== undefined) post({ type: "earlier", before, ...session });
 }
 
 function turnsOf(messages: readonly Message[], ends: Readonly<Record<string, TurnEnd>>): Turn[] {
@@ -66,7 +93,9 @@ function turnsOf(messages: readonly Message[], ends: Readonly<Record<string, Tur
   for (const message of messages) {
     const last = turns.at(-1);
     const said = message.parts.some((part) => part.kind === "text" || part.kind === "attachment");
-    if (message.role === "user" && said)
+    const summarised = message.parts.some((part) => part.kind === "compaction" && !part.automatic);
+    if (summarised) turns.push({ id: message.id, user: undefined, answers: [message], end: undefined });
+    else if (message.role === "user" && said)
       turns.push({ id: message.id, user: message, answers: [], end: ends[message.id] });
     else if (last) last.answers.push(message);
     else
@@ -82,16 +111,21 @@ function turnsOf(messages: readonly Message[], ends: Readonly<Record<string, Tur
 
 function TurnView({ turn }: { turn: Turn }) {
   const rows = rowsOf(turn);
+  const { head, transcript } = view.value ?? {};
+  const first = head?.revertedFrom;
+  const gone = first !== undefined && turn.id >= first;
   return (
-    <section class="turn" aria-label={turn.user ? `Your message of ${clock(turn.user.createdAt)}` : "Earlier answer"}>
+    <section
+      class={gone ? "turn gone" : "turn"}
+      aria-label={turn.user ? `Your message of ${clock(turn.user.createdAt)}` : "Earlier answer"}
+    >
+      {head && gone && turn.id === first && <TakenBack head={head} reverted={transcript?.reverts[first]} />}
       {turn.user && (
         <div class="user item" data-item={turn.user.id} tabIndex={-1}>
           <h2>
-            You <time>{clock(turn.user.createdAt)}</time>
+            {subAgent.value ? "Task" : "You"} <time>{clock(turn.user.createdAt)}</time>
           </h2>
-          {turn.user.parts.map((part) => (
-            <PartView key={part.id} part={part} role="user" />
-          ))}
+          <UserParts parts={turn.user.parts} />
         </div>
       )}
       {rows.map((row) =>
@@ -108,12 +142,32 @@ function TurnView({ turn }: { turn: Turn }) {
             <Failed key={message.id} name={message.error.name} message={message.error.message} />
           ),
       )}
-      {turn.end && <EndLine turn={turn} end={turn.end} />}
+      {turn.end && <EndLine turn={turn} end={turn.end} gone={gone} />}
     </section>
   );
 }
 
-/** Once the answer is there, the finished steps before it fold into one line. A failed one never hides. */
+/** What OpenCode makes of a command stands folded behind the user's call of it. */
+function UserParts({ parts }: { parts: readonly Part[] }) {
+  const called = parts.some((part) => part.kind === "text" && part.command !== undefined);
+  return parts.map((part) =>
+    called && part.kind === "text" && part.command === undefined ? (
+      <Fold
+        key={part.id}
+        id={part.id}
+        icon="note"
+        label="What the command says"
+        state="command"
+        line={<span>What the command says</span>}
+        body={() => <PartView part={part} role="user" />}
+      />
+    ) : (
+      <PartView key={part.id} part={part} role="user" />
+    ),
+  );
+}
+
+/** Once the answer, the finished steps before it fold into one line. A failed one never hides. */
 function rowsOf(turn: Turn): Row[] {
   const parts = turn.answers.flatMap((message) => message.parts);
   const answered = turn.end?.outcome === "completed" && parts.some((part) => part.kind === "text" && part.text !== "");
@@ -155,7 +209,7 @@ function Steps({ row }: { row: { id: string; parts: Part[] } }) {
   );
 }
 
-export function Failed({ name, message }: { name: string; message: string }) {
+function Failed({ name, message }: { name: string; message: string }) {
   return (
     <div class="failure item" role="alert" tabIndex={-1} data-item={`failure-${name}`}>
       <Icon name="error" />
@@ -190,6 +244,7 @@ function WaysOut({ name }: { name: string }) {
     case "APIError":
       return (
         <div class="actions">
+          {again}
           {connect}
           {model}
         </div>
@@ -242,16 +297,26 @@ function CommandButton({
   );
 }
 
-function EndLine({ turn, end }: { turn: Turn; end: TurnEnd }) {
+function EndLine({ turn, end, gone }: { turn: Turn; end: TurnEnd; gone: boolean }) {
   const took = turn.user ? duration(end.at - turn.user.createdAt) : "";
   const shown = turn.answers.some((message) => message.error);
   if (end.outcome === "failed")
-    return end.failure && !shown ? <Failed name={end.failure.name} message={end.failure.message} /> : null;
+    return (
+      <>
+        {end.failure && !shown && <Failed name={end.failure.name} message={end.failure.message} />}
+        {turn.user && !gone && (
+          <p class="end failed">
+            <TurnChanges turnId={turn.user.id} />
+          </p>
+        )}
+      </>
+    );
   const words = end.outcome === "completed" ? `Finished in ${took}` : `Interrupted after ${took}`;
   return (
     <p class={`end ${end.outcome}`}>
       {words}
       {end.outcome === "interrupted" && end.failure ? `: ${end.failure.message}` : ""}
+      {turn.user && !gone && <TurnChanges turnId={turn.user.id} />}
     </p>
   );
 }

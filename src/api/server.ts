@@ -1,12 +1,14 @@
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { serve, type ServerType } from "@hono/node-server";
 import { Hono, type Context } from "hono";
 import { streamSSE } from "hono/streaming";
 import { z } from "zod";
-import { describeError, OpenAgentError, type ErrorCode } from "../base/errors.ts";
-import { readTextIfPresent, writePrivateFile } from "../base/files.ts";
+import { describeError, OpenAgentError, systemCode, type ErrorCode } from "../base/errors.ts";
 import type { Core } from "../orchestrator/index.ts";
 import type { EventType } from "../protocol/event.ts";
+import { titleOf } from "../protocol/mission.ts";
+import { apiToken, limitBody, onlyLoopback, onlyWithToken, refuse } from "./access.ts";
+import { checkChoice, checkFolder } from "./checks.ts";
+import { frameSender } from "./frames.ts";
 import {
   hostWorkspaceId,
   missionJson,
@@ -24,6 +26,8 @@ export interface ApiOptions {
   port: number;
   /** Where missions work that name no folder. */
   directory: string;
+  /** OpenCode may run on another machine, whose folders cannot be seen from here. */
+  attached: boolean;
 }
 
 export interface Api {
@@ -34,8 +38,7 @@ export interface Api {
 
 const idleFrame = { type: "status", state: "idle", queue_len: 0 };
 const keepAliveMs = 15_000;
-/** 64 MB: a message of 8 MB in its most escaped form, and room to spare. */
-const bodyLimit = 64_000_000;
+const untitled = "Untitled Mission";
 
 /** Serves Open Agent's control API on loopback, behind the token in the data folder. */
 export async function serveApi(options: ApiOptions): Promise<Api> {
@@ -45,7 +48,7 @@ export async function serveApi(options: ApiOptions): Promise<Api> {
     const listening = serve({ fetch: app.fetch, hostname: "127.0.0.1", port: options.port }, () => {
       resolve(listening);
     });
-    listening.on("error", reject);
+    listening.on("error", (error) => reject(listenError(error, options.port)));
   });
   const address = server.address();
   const port = typeof address === "object" && address ? address.port : options.port;
@@ -60,13 +63,19 @@ export async function serveApi(options: ApiOptions): Promise<Api> {
   };
 }
 
-/** The token that every process of the user shares; made on first use, in a file that only the user can read. */
-function apiToken(path: string): string {
-  const known = readTextIfPresent(path)?.trim();
-  if (known !== undefined && known !== "") return known;
-  const token = randomBytes(32).toString("base64url");
-  writePrivateFile(path, `${token}\n`);
-  return token;
+function listenError(error: unknown, port: number): Error {
+  const code = systemCode(error);
+  if (code === "EADDRINUSE")
+    return new OpenAgentError(
+      "invalid_input",
+      `Port ${String(port)} of 127.0.0.1 is taken by another program. Choose another one, or 0 for any that is free.`,
+    );
+  if (code === "EACCES")
+    return new OpenAgentError(
+      "invalid_input",
+      `This user may not listen on port ${String(port)}. Choose one above 1023.`,
+    );
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 function routes(options: ApiOptions, token: string): Hono {
@@ -75,17 +84,14 @@ function routes(options: ApiOptions, token: string): Hono {
   /** The mission that a message without `mission_id` goes to. */
   let current: string | undefined;
 
-  app.onError((error, context) => context.text(describeError(error), statusOf(error)));
-  app.notFound((context) => context.text("There is no such route.", 404));
-  app.use(async (context, next) => {
-    // A page in the user's browser must not reach this server under a name of its own.
-    const host = context.req.header("host")?.replace(/:\d+$/, "");
-    if (host !== "127.0.0.1" && host !== "localhost") return context.text("Only loopback.", 403);
-    const length = Number(context.req.header("content-length") ?? "0");
-    if (length > bodyLimit) return context.text("The request is larger than 64 MB.", 413);
-    await next();
-    return undefined;
+  app.onError((error, context) => {
+    const code = error instanceof OpenAgentError ? error.code : "internal";
+    return refuse(context, statuses[code] ?? 500, code, describeError(error));
   });
+  app.notFound((context) =>
+    refuse(context, 404, "not_found", `There is no route ${context.req.method} ${context.req.path}.`),
+  );
+  app.use(onlyLoopback);
   app.get("/api/health", (context) =>
     context.json({
       status: "ok",
@@ -96,35 +102,28 @@ function routes(options: ApiOptions, token: string): Hono {
       max_iterations: 0,
     }),
   );
-  app.use("/api/*", async (context, next) => {
-    if (!sameSecret(context.req.header("authorization") ?? "", `Bearer ${token}`))
-      return context.text("The bearer token is missing or wrong.", 401);
-    await next();
-    return undefined;
-  });
+  app.use("/api/*", onlyWithToken(token, core.paths.apiToken), limitBody);
 
   const create = z.object({
-    title: z.string().min(1).max(500).optional(),
-    workspace_id: z.string().optional(),
-    working_dir: z.string().min(1).optional(),
-    agent: z.string().min(1).optional(),
-    model_override: z.string().min(1).optional(),
+    title: z.string().min(1).max(500).nullish(),
+    workspace_id: z.string().nullish(),
+    working_dir: z.string().min(1).nullish(),
+    agent: z.string().min(1).nullish(),
+    model_override: z.string().min(1).nullish(),
   });
   app.post("/api/control/missions", async (context) => {
-    const input = await body(context, create);
-    if (input.workspace_id !== undefined && input.workspace_id !== hostWorkspaceId)
+    const { title, workspace_id, working_dir, agent, model_override } = await body(context, create);
+    if ((workspace_id ?? hostWorkspaceId) !== hostWorkspaceId)
       throw new OpenAgentError(
         "invalid_input",
-        `There is no workspace ${input.workspace_id}; missions run on the host.`,
+        `There is no workspace ${workspace_id ?? ""}; missions run on the host, ${hostWorkspaceId}.`,
       );
-    const directory = input.working_dir ?? options.directory;
-    if (input.agent !== undefined) await checkAgent(core, directory, input.agent);
-    const head = await core.run("createEmptyMission", {
-      title: input.title ?? "Untitled Mission",
-      directory,
-      ...(input.agent !== undefined && { agent: input.agent }),
-      ...(input.model_override !== undefined && { model: input.model_override }),
+    const directory = folder(options, working_dir);
+    const choice = await checkChoice(core, directory, {
+      ...(agent != null && { agent }),
+      ...(model_override != null && { model: model_override }),
     });
+    const head = await core.run("createEmptyMission", { title: title ?? untitled, directory, ...choice });
     current = head.id;
     return context.json(missionJson(head, []));
   });
@@ -147,42 +146,50 @@ function routes(options: ApiOptions, token: string): Hono {
 
   const message = z.object({
     content: z.string(),
-    agent: z.string().min(1).optional(),
-    mission_id: z.string().optional(),
+    agent: z.string().min(1).nullish(),
+    mission_id: z.string().nullish(),
   });
   app.post("/api/control/message", async (context) => {
-    const input = await body(context, message);
-    const choice = input.agent === undefined ? {} : { agent: input.agent };
-    const missionId = input.mission_id ?? current;
-    if (missionId === undefined) {
-      const head = await core.run("createMission", { text: input.content, directory: options.directory, ...choice });
+    const { content, agent, mission_id } = await body(context, message);
+    const missionId = mission_id ?? known(core, current);
+    const before = missionId == null ? undefined : core.store.head(missionId);
+    const directory = before?.directory ?? folder(options, undefined);
+    const choice = await checkChoice(core, directory, { ...(agent != null && { agent }) });
+    if (!before) {
+      const head = await core.run("createMission", { text: content, directory, ...choice });
       current = head.id;
       return context.json({ id: head.pending[0]?.queueId ?? head.id, queued: false });
     }
-    const before = core.store.head(missionId);
-    await core.run("sendMessage", { missionId, text: input.content, ...choice });
-    const after = core.store.head(missionId).pending.findLast((pending) => pending.text === input.content);
-    return context.json({ id: after?.queueId ?? missionId, queued: before.runState !== "idle" });
+    const id = await core.run("sendMessage", { missionId: before.id, text: content, ...choice });
+    if (before.title === untitled && before.status === "pending")
+      await core.run("renameMission", { missionId: before.id, title: titleOf(content) });
+    return context.json({ id, queued: before.runState !== "idle" });
   });
 
   app.get("/api/control/stream", (context) =>
     streamSSE(context, async (stream) => {
       const memory = newStreamMemory();
-      const send = (frame: { type: string }) => stream.writeSSE({ event: frame.type, data: JSON.stringify(frame) });
+      const write = frameSender(stream, (count) => ({
+        event: "error",
+        data: { type: "error", message: `${String(count)} events were dropped: read the missions' events anew.` },
+      }));
+      const send = (frame: { type: string }) => void write({ event: frame.type, data: frame });
       const [running] = core.store.listRunning();
-      await send(running ? statusFrame(running) : idleFrame);
+      send(running ? statusFrame(running) : idleFrame);
       const states = new Map<string, string>();
       const events = core.watchAll(({ missionId, events: news }) => {
-        const head = core.store.head(missionId);
+        const id = known(core, missionId);
+        if (id === undefined) return;
+        const head = core.store.head(id);
         for (const event of news) {
           const frame = streamFrame(event, head, memory);
-          if (frame) void send(frame);
+          if (frame) send(frame);
         }
       });
       const heads = core.onHead((head) => {
         const frame = statusFrame(head);
         const state = JSON.stringify(frame);
-        if (states.get(head.id) !== state) void send(frame);
+        if (states.get(head.id) !== state) send(frame);
         states.set(head.id, state);
       });
       const beat = setInterval(() => void stream.write(": keep-alive\n\n"), keepAliveMs);
@@ -195,7 +202,10 @@ function routes(options: ApiOptions, token: string): Hono {
     }),
   );
 
-  app.route("/api/task", taskRoutes(core, options.directory));
+  app.route(
+    "/api/task",
+    taskRoutes(core, (named) => folder(options, named)),
+  );
   return app;
 }
 
@@ -204,12 +214,16 @@ function wholeMission(core: Core, missionId: string): MissionJson {
   return missionJson(view.head, view.transcript.messages);
 }
 
-async function checkAgent(core: Core, directory: string, agent: string): Promise<void> {
-  const { agents } = await core.run("choices", { directory });
-  const names = agents.map(({ name }) => name);
-  const known = names.some((name) => name.toLowerCase() === agent.toLowerCase());
-  if (!known)
-    throw new OpenAgentError("unknown_agent", `There is no agent “${agent}”. Agents: ${names.join(", ")}.`, { agent });
+/** The mission that this names, if it is still there. */
+function known(core: Core, missionId: string | undefined): string | undefined {
+  return missionId === undefined || !core.store.has(missionId) ? undefined : missionId;
+}
+
+/** The folder that a request names, or the server's own, when a mission can work there. */
+function folder({ directory, attached }: ApiOptions, named: string | null | undefined): string {
+  const wanted = named ?? directory;
+  if (!attached) checkFolder(wanted);
+  return wanted;
 }
 
 /** The JSON body of a request; an absent one is an empty object. */
@@ -247,13 +261,6 @@ const statuses: Partial<Record<ErrorCode, 400 | 404 | 409 | 503>> = {
   opencode_unreachable: 503,
   opencode_start_failed: 503,
   opencode_unsupported: 503,
+  store_newer: 503,
+  store_full: 503,
 };
-
-function statusOf(error: unknown): 400 | 404 | 409 | 500 | 503 {
-  return (error instanceof OpenAgentError ? statuses[error.code] : undefined) ?? 500;
-}
-
-function sameSecret(given: string, wanted: string): boolean {
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(given), digest(wanted));
-}

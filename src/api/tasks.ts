@@ -1,55 +1,68 @@
 import { Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import { z } from "zod";
+import { Lifetime } from "../base/lifetime.ts";
 import type { Core } from "../orchestrator/index.ts";
 import type { MissionEvent } from "../protocol/event.ts";
 import { formatModel, isRunning, type MissionHead } from "../protocol/mission.ts";
+import { checkChoice } from "./checks.ts";
+import { frameSender } from "./frames.ts";
 import { body } from "./server.ts";
 import { iso } from "./shapes.ts";
 
 /** Open Agent's older one-shot tasks, each of them a mission with one message. */
-export function taskRoutes(core: Core, defaultDirectory: string): Hono {
+export function taskRoutes(core: Core, folder: (named: string | null | undefined) => string): Hono {
   const app = new Hono();
   const create = z.object({
     task: z.string(),
-    model: z.string().min(1).optional(),
-    working_dir: z.string().min(1).optional(),
+    model: z.string().min(1).nullish(),
+    working_dir: z.string().min(1).nullish(),
   });
   app.post("/", async (context) => {
     const { task, model, working_dir } = await body(context, create);
-    const directory = working_dir ?? defaultDirectory;
-    const head = await core.run("createMission", { text: task, directory, ...(model !== undefined && { model }) });
+    const directory = folder(working_dir);
+    const choice = await checkChoice(core, directory, { ...(model != null && { model }) });
+    const head = await core.run("createMission", { text: task, directory, ...choice });
     return context.json({ id: head.id, status: taskStatus(head) });
   });
   app.get("/:id", (context) => context.json(taskJson(core, context.req.param("id"))));
   app.get("/:id/stream", (context) => {
     const { id } = core.store.head(context.req.param("id"));
     return streamSSE(context, async (stream) => {
-      const send = (event: string, data: unknown) => stream.writeSSE({ event, data: JSON.stringify(data) });
+      const write = frameSender(stream, (count) => ({
+        event: "log",
+        data: {
+          timestamp: iso(Date.now()),
+          entry_type: "error",
+          content: `${String(count)} entries were dropped: read the task anew.`,
+        },
+      }));
       const log = (events: readonly MissionEvent[]) => {
         for (const event of events) {
           const entry = logEntry(event);
-          if (entry) void send("log", entry);
+          if (entry) void write({ event: "log", data: entry });
         }
       };
+      const status = () => (core.store.has(id) ? taskStatus(core.store.head(id)) : "cancelled");
       const seq = core.store.lastSeq(id);
       log(core.store.events(id));
+      const watched = new Lifetime();
       await new Promise<void>((resolve) => {
         const check = () => {
-          const status = taskStatus(core.store.head(id));
-          if (status !== "pending" && status !== "running") resolve();
+          if (status() !== "pending" && status() !== "running") resolve();
         };
-        const watch = core.watch(id, seq, (batch) => {
-          log(batch.events);
-          check();
-        });
-        stream.onAbort(() => {
-          watch.dispose();
-          resolve();
-        });
+        watched.add(
+          core.watch(id, seq, (batch) => {
+            log(batch.events);
+            check();
+          }),
+        );
+        watched.add(core.onRemoved(check));
+        stream.onAbort(resolve);
         check();
       });
-      await send("done", { status: taskStatus(core.store.head(id)) });
+      watched.dispose();
+      await write({ event: "done", data: { status: status() } });
     });
   });
   return app;
@@ -92,12 +105,14 @@ function logEntry({ body: event, time }: MissionEvent): LogEntry | undefined {
 
 function taskJson(core: Core, missionId: string) {
   const head = core.store.head(missionId);
-  const log = core.store.events(missionId).flatMap((event) => logEntry(event) ?? []);
+  const events = core.store.events(missionId);
+  const log = events.flatMap((event) => logEntry(event) ?? []);
+  const asked = events.find(({ body: { type } }) => type === "message_queued" || type === "user_message")?.body;
   const result = log.findLast((entry) => entry.entry_type === "response")?.content;
   return {
     id: head.id,
     status: taskStatus(head),
-    task: head.title,
+    task: asked && "text" in asked ? asked.text : head.title,
     model: head.usedModel ? formatModel(head.usedModel) : head.model ? formatModel(head.model) : "",
     iterations: log.filter((entry) => entry.entry_type === "tool_call").length,
     ...(result !== undefined && { result }),

@@ -43,7 +43,10 @@ export type ErrorCode =
   | "no_provider"
   | "unknown_agent"
   | "unknown_model"
+  | "unknown_command"
+  | "attachment_unusable"
   | "request_gone"
+  | "files_changed"
   // the caller
   | "invalid_input"
   | "untrusted"
@@ -62,9 +65,4 @@ export function systemCode(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   if (!(error instanceof OpenAgentError) && "code" in error && typeof error.code === "string") return error.code;
   return systemCode(error.cause);
-}
-
-/** Every value of a union must have been handled when this is reached; tells which one was not. */
-export function unreachable(value: never): never {
-  throw new Error(`unhandled value ${JSON.stringify(value)}`);
 }

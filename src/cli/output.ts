@@ -1,14 +1,16 @@
 import type { EventBody, MissionEvent } from "../protocol/event.ts";
 import type { Failure } from "../protocol/mission.ts";
+import { explainFailure } from "./hints.ts";
+import { plainText } from "./terminal.ts";
 
-/** Prints a mission's events for a person, as they come. */
+/** Prints a mission's events for a person, as they come. What is in them cannot steer the terminal. */
 export function eventPrinter(out: (text: string) => void): (event: MissionEvent) => void {
   /** How much of each text that is streamed has been printed. */
   const printed = new Map<string, number>();
   let atLineStart = true;
   const write = (text: string) => {
     if (text === "") return;
-    out(text);
+    out(plainText(text));
     atLineStart = text.endsWith("\n");
   };
   const endLine = () => {
@@ -20,6 +22,8 @@ export function eventPrinter(out: (text: string) => void): (event: MissionEvent)
       endLine();
       write(`${line}\n`);
     } else if (body.type === "text_delta" && body.of === "assistant_message") {
+      // Behind a hole nothing is printed until the whole is there.
+      if ((printed.get(body.partId) ?? 0) !== body.offset) return;
       write(body.text);
       printed.set(body.partId, body.offset + body.text.length);
     } else if (body.type === "assistant_message" && body.done) {
@@ -50,5 +54,5 @@ function lineOf(body: EventBody): string | undefined {
 }
 
 function failureLine(outcome: string, failure: Failure | undefined): string {
-  return failure ? `✗ ${outcome}: ${failure.message}` : `✗ ${outcome}`;
+  return failure ? `✗ ${outcome}: ${explainFailure(failure.name, failure.message)}` : `✗ ${outcome}`;
 }

@@ -1,6 +1,8 @@
-import { createInterface } from "node:readline/promises";
+import { sleep } from "../base/async.ts";
+import { OpenAgentError } from "../base/errors.ts";
+import { Lifetime, toDisposable } from "../base/lifetime.ts";
+import { checkChoice, checkFolder } from "../api/checks.ts";
 import { storedEventJson } from "../api/shapes.ts";
-import { describeError } from "../base/errors.ts";
 import type { Core } from "../orchestrator/index.ts";
 import {
   isRunning,
@@ -9,7 +11,10 @@ import {
   type QuestionRequest,
   type UserRequest,
 } from "../protocol/mission.ts";
+import { explain } from "./hints.ts";
+import { openRequests } from "../protocol/permission.ts";
 import { eventPrinter } from "./output.ts";
+import { ask, isSomebodyThere, plainText } from "./terminal.ts";
 
 export interface RunOptions {
   core: Core;
@@ -19,50 +24,47 @@ export interface RunOptions {
   model?: string;
   json: boolean;
   allowAll: boolean;
+  /** OpenCode may run on another machine, whose folders cannot be seen from here. */
+  attached: boolean;
 }
 
 /** Runs one mission to the end of its turn. Resolves with the exit code: 0 when the turn ended well. */
 export async function runMission(options: RunOptions): Promise<number> {
-  const { core } = options;
-  const head = await core.run("createMission", {
-    text: options.text,
-    directory: options.directory,
-    ...(options.agent !== undefined && { agent: options.agent }),
-    ...(options.model !== undefined && { model: options.model }),
-  });
-  const print = eventPrinter((text) => process.stdout.write(text));
-  let printedTo = 0;
-  const answering = new Set<string>();
-  return new Promise((resolve) => {
+  const { core, text, directory } = options;
+  if (!options.attached) checkFolder(directory);
+  const choice = await checkChoice(core, directory, options);
+  const { id } = await core.run("createMission", { text, directory, ...choice });
+  const end = await new Promise<MissionHead | undefined>((resolve) => {
+    const lifetime = new Lifetime();
+    const finish = (head: MissionHead | undefined) => {
+      lifetime.dispose();
+      resolve(head);
+    };
+    const print = options.json
+      ? (event: Parameters<typeof storedEventJson>[0]) =>
+          void process.stdout.write(`${JSON.stringify(storedEventJson(event))}\n`)
+      : eventPrinter((words) => process.stdout.write(words));
+    const answerNew = answering(options, id, lifetime);
+    let printedTo = 0;
     const look = () => {
-      const events = core.store.events(head.id, { after: printedTo });
+      if (!core.store.has(id)) {
+        finish(undefined);
+        return;
+      }
+      const events = core.store.events(id, { after: printedTo });
       printedTo = events.at(-1)?.seq ?? printedTo;
-      for (const event of events) {
-        if (options.json) process.stdout.write(`${JSON.stringify(storedEventJson(event))}\n`);
-        else print(event);
-      }
-      const now = core.store.head(head.id);
-      for (const request of now.requests.filter(({ id }) => !answering.has(id))) {
-        answering.add(request.id);
-        answer(options, head.id, request).catch((error: unknown) => process.stderr.write(`${describeError(error)}\n`));
-      }
-      if (!isOver(now)) return;
-      watch.dispose();
-      process.removeListener("SIGINT", interrupt);
-      resolve(now.status === "active" || now.status === "completed" ? 0 : 1);
+      for (const event of events) print(event);
+      const head = core.store.head(id);
+      answerNew(openRequests(head));
+      if (isOver(head)) finish(head);
     };
-    let interrupts = 0;
-    const interrupt = () => {
-      if (interrupts++ > 0) process.exit(130);
-      process.stderr.write("Stopping. Once more leaves it running.\n");
-      core
-        .run("stopMission", { missionId: head.id })
-        .catch((error: unknown) => process.stderr.write(`${describeError(error)}\n`));
-    };
-    process.on("SIGINT", interrupt);
-    const watch = core.watch(head.id, 0, look);
+    lifetime.add(stopOnInterrupt(core, id));
+    lifetime.add(core.watch(id, 0, look));
+    lifetime.add(core.onRemoved(look));
     look();
   });
+  if (!end) throw new OpenAgentError("mission_not_found", `Mission ${id} was deleted while it ran.`);
+  return end.status === "active" || end.status === "completed" ? 0 : 1;
 }
 
 function isOver(head: MissionHead): boolean {
@@ -74,41 +76,102 @@ function isOver(head: MissionHead): boolean {
   );
 }
 
-async function answer(options: RunOptions, missionId: string, request: UserRequest): Promise<void> {
-  if (request.kind === "permission") await answerPermission(options, missionId, request);
-  else await answerQuestion(options, missionId, request);
+function stopOnInterrupt(core: Core, missionId: string) {
+  let interrupts = 0;
+  const interrupt = () => {
+    if (interrupts++ > 0) process.exit(130);
+    process.stderr.write("\nStopping. Once more leaves it running.\n");
+    core.run("stopMission", { missionId }).catch((error: unknown) => process.stderr.write(`${explain(error)}\n`));
+  };
+  process.on("SIGINT", interrupt);
+  return toDisposable(() => process.removeListener("SIGINT", interrupt));
 }
 
-async function answerPermission(options: RunOptions, missionId: string, request: PermissionRequest): Promise<void> {
+// --- what the agent asks ------------------------------------------------------------------------------------------------
+
+/** Answers each request once; what is answered elsewhere is asked no more. */
+function answering(options: RunOptions, missionId: string, lifetime: Lifetime) {
+  const open = new Map<string, AbortController>();
+  lifetime.add(
+    toDisposable(() => {
+      for (const over of open.values()) over.abort();
+    }),
+  );
+  return (requests: readonly UserRequest[]): void => {
+    for (const [id, over] of open) if (!requests.some((request) => request.id === id)) over.abort();
+    for (const request of requests.filter(({ id }) => !open.has(id))) {
+      const over = new AbortController();
+      open.set(request.id, over);
+      void answer(options, missionId, request, over.signal);
+    }
+  };
+}
+
+async function answer(options: RunOptions, missionId: string, request: UserRequest, over: AbortSignal): Promise<void> {
   const { core } = options;
-  const reply = (word: "once" | "always" | "reject", reason?: string) =>
+  const give =
+    request.kind === "permission"
+      ? await permissionAnswer(options, missionId, request, over)
+      : await questionAnswer(options, missionId, request, over);
+  while (!over.aborted) {
+    try {
+      await give();
+      return;
+    } catch (error) {
+      if (error instanceof OpenAgentError && error.code === "request_gone") return;
+      process.stderr.write(`${explain(error)}\n`);
+      // Without an answer the mission would wait for ever; the next leader may take it.
+      await sleep(1_000);
+      if (!core.store.has(missionId)) return;
+    }
+  }
+}
+
+async function permissionAnswer(
+  { core, allowAll }: RunOptions,
+  missionId: string,
+  request: PermissionRequest,
+  over: AbortSignal,
+): Promise<() => Promise<void>> {
+  const reply = (word: "once" | "always" | "reject", reason?: string) => () =>
     core.run("answerPermission", {
       missionId,
       requestId: request.id,
       reply: word,
       ...(reason !== undefined && { reason }),
     });
-  if (options.allowAll) return reply("once");
-  const words = `${request.permission}: ${request.detail}`;
-  if (!process.stdin.isTTY) {
-    process.stderr.write(`Denied, since nobody is there to ask: ${words}\n`);
-    return reply("reject", "Nobody is there to allow this. Go on without it, or end here and say what you would need.");
+  if (allowAll) return reply("once");
+  const words = plainText(`${request.permission}: ${request.detail}`);
+  const nobody = "Nobody is there to allow this. Go on without it, or end here and say what you would need.";
+  if (!isSomebodyThere()) {
+    process.stderr.write(`Denied, since nobody is there to ask (--allow-all allows everything): ${words}\n`);
+    return reply("reject", nobody);
   }
-  const said = await ask(
-    `The agent wants to use ${words}\nAllow? [y]es once, [a]lways (${request.always.join(", ")}), [n]o: `,
-  );
-  if (/^y/i.test(said)) return reply("once");
-  if (/^a/i.test(said)) return reply("always");
-  return reply("reject", (await ask("Why (empty: the turn ends): ")) || undefined);
+  const always = plainText(request.always.join(", "));
+  for (;;) {
+    const said = await ask(`The agent wants to use ${words}\nAllow? [y]es once, [a]lways (${always}), [n]o: `, over);
+    if (said === undefined) return reply("reject", nobody);
+    if (/^y(es)?$/i.test(said)) return reply("once");
+    if (/^a(lways)?$/i.test(said)) return reply("always");
+    if (/^no?$/i.test(said)) {
+      const why = await ask("Why (empty: the turn ends): ", over);
+      return why ? reply("reject", why) : reply("reject");
+    }
+  }
 }
 
-async function answerQuestion(options: RunOptions, missionId: string, request: QuestionRequest): Promise<void> {
-  const { core } = options;
-  if (!process.stdin.isTTY) {
-    process.stderr.write(
-      `Dismissed, since nobody is there to answer: ${request.questions.map(({ question }) => question).join(" / ")}\n`,
-    );
-    return core.run("answerQuestion", { missionId, requestId: request.id });
+async function questionAnswer(
+  { core }: RunOptions,
+  missionId: string,
+  request: QuestionRequest,
+  over: AbortSignal,
+): Promise<() => Promise<void>> {
+  const reply = (answers?: string[][]) => () =>
+    core.run("answerQuestion", { missionId, requestId: request.id, ...(answers && { answers }) });
+  if (!isSomebodyThere()) {
+    const words = plainText(request.questions.map(({ question }) => question).join(" / "));
+    process.stderr.write(`Dismissed, since nobody is there to answer: ${words}\n`);
+    return reply();
   }
   const answers: string[][] = [];
   for (const question of request.questions) {
@@ -116,20 +179,13 @@ async function answerQuestion(options: RunOptions, missionId: string, request: Q
       ({ label, description }, index) => `  ${String(index + 1)}. ${label} — ${description}`,
     );
     const said = await ask(
-      `${question.question}\n${options.join("\n")}\nNumber${question.multiple ? "s" : ""} or your own words: `,
+      `${plainText([question.question, ...options].join("\n"))}\nNumber${question.multiple ? "s" : ""} or your own words: `,
+      over,
     );
+    if (said === undefined) return reply();
     const numbers = /^[\d\s,]+$/.test(said) ? said.split(/[\s,]+/).map(Number) : [];
     const chosen = numbers.flatMap((number) => question.options[number - 1]?.label ?? []);
     answers.push(chosen.length > 0 ? chosen : [said]);
   }
-  return core.run("answerQuestion", { missionId, requestId: request.id, answers });
-}
-
-async function ask(question: string): Promise<string> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return (await terminal.question(question)).trim();
-  } finally {
-    terminal.close();
-  }
+  return reply(answers);
 }

@@ -93,6 +93,7 @@ function refused(what: string, status: number, body: unknown): OpenAgentError {
     const path = text(data["path"], "its configuration");
     return new OpenAgentError("opencode_config_invalid", `OpenCode cannot use ${path}: ${problemIn(words)}`, { path });
   }
+  if (status === 409) return new OpenAgentError("mission_busy", "The mission is at work. Stop it first.");
   return new OpenAgentError(status === 404 ? "request_gone" : "opencode_request_failed", message, {
     status: String(status),
   });

@@ -3,7 +3,9 @@
  * protocol (OpenCode 2) can be put beside it. All methods throw OpenAgentError.
  */
 import type { Disposable } from "../base/lifetime.ts";
-import type { EngineEvent } from "../protocol/event.ts";
+import type { FileDiff } from "../protocol/changes.ts";
+import type { EngineEvent, SessionInfo } from "../protocol/event.ts";
+import type { CommandCall, FileAttachment } from "../protocol/attachment.ts";
 import type { ModelRef, PermissionReply } from "../protocol/mission.ts";
 import type { MissionView } from "../protocol/reduce.ts";
 import type { RawEvent } from "./normalise.ts";
@@ -22,6 +24,25 @@ export interface Prompt {
   text: string;
   agent?: string;
   model?: ModelRef;
+  files?: PromptFile[];
+  /** Agents that are to be given the work, and where the text names them. */
+  agents?: { name: string; mention: string }[];
+  /** The text is a call of this command, and what the agent gets is OpenCode's to make of it. */
+  command?: CommandCall;
+}
+
+export interface PromptFile extends Omit<FileAttachment, "kind"> {
+  partId: string;
+}
+
+export interface CommandChoice {
+  name: string;
+  description: string;
+  source: "command" | "mcp" | "skill";
+  /** Names of its arguments, such as `$1` and `$ARGUMENTS`. */
+  hints: string[];
+  /** Runs shell lines before its message is made, which may take any time. */
+  runsShell: boolean;
 }
 
 export interface AgentChoice {
@@ -42,6 +63,8 @@ export interface ModelChoice extends ModelRef {
 
 export interface Choices {
   agents: AgentChoice[];
+  /** Agents that work for others only. */
+  subagents: AgentChoice[];
   models: ModelChoice[];
   /** The agent that OpenCode takes when none is named. */
   defaultAgent?: string;
@@ -115,16 +138,33 @@ export interface Engine {
   stream(onSignal: (signal: StreamSignal) => void): Disposable;
   createSession(directory: string, title: string, missionId: string): Promise<string>;
   deleteSession(session: SessionRef): Promise<void>;
-  /** Hands a prompt over. An error with code `opencode_unreachable` leaves open whether it arrived. */
-  prompt(session: SessionRef, prompt: Prompt): Promise<void>;
+  /**
+   * Hands a prompt over. An error with code `opencode_unreachable` leaves open whether it arrived. One that calls a
+   * command is answered when its turn is over; it goes on when `signal` ends the wait.
+   */
+  prompt(session: SessionRef, prompt: Prompt, signal: AbortSignal): Promise<void>;
   /** Whether the session holds that message. */
   holds(session: SessionRef, messageId: string): Promise<boolean>;
   abort(session: SessionRef): Promise<void>;
+  /** Has a model replace the conversation so far by a summary of it; resolves when that is done. */
+  compact(session: SessionRef, model: ModelRef, signal: AbortSignal): Promise<void>;
   /** All of the session and its children from the message `since` on. */
   snapshot(session: SessionRef, since?: string): Promise<Snapshot>;
+  /** What the turn of a message of the user did to files. Empty where there are no snapshots. */
+  diff(session: SessionRef, messageId: string): Promise<FileDiff[]>;
+  /**
+   * Takes back a message of the user and all after it, and what they did to files where there are snapshots.
+   * `mission_busy` while the session works.
+   */
+  revert(session: SessionRef, messageId: string): Promise<SessionInfo>;
+  /** Brings back what was taken back. Files of the whole repository become what they were then. */
+  unrevert(session: SessionRef): Promise<SessionInfo>;
+  /** Makes a session with all messages before one, or with all; gives its id. */
+  fork(session: SessionRef, before?: string): Promise<string>;
   answerPermission(directory: string, requestId: string, reply: PermissionReply, reason?: string): Promise<void>;
   answerQuestion(directory: string, requestId: string, answers: string[][] | undefined): Promise<void>;
   choices(directory: string): Promise<Choices>;
+  commands(directory: string): Promise<CommandChoice[]>;
   providers(directory: string): Promise<Provider[]>;
   setKey(providerId: string, key: string, metadata: Record<string, string>): Promise<void>;
   removeLogin(providerId: string): Promise<void>;

@@ -3,10 +3,15 @@ import type { Disposable } from "../base/lifetime.ts";
 import { OpenAgentError } from "../base/errors.ts";
 import type { MissionView } from "../protocol/reduce.ts";
 import { answer, openClient, unlimitedUntil, whole } from "./client.ts";
-import type { Choices, Engine, Prompt, SessionRef, Snapshot, Translator } from "./engine.ts";
+import { commandList } from "./commandList.ts";
+import type { Choices, Engine, SessionRef, Snapshot, Translator } from "./engine.ts";
 import { fields, text } from "../base/fields.ts";
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import * as changes from "./fileDiff.ts";
 import * as logins from "./logins.ts";
-import { newMemory, normalise, rememberGap, type RawEvent } from "./normalise.ts";
+import { newMemory, normalise, rememberGap, sessionInfo, type RawEvent } from "./normalise.ts";
+import { commandBody, promptBody } from "./promptParts.ts";
 import type { Connection } from "./server.ts";
 import { openStream, type StreamSignal } from "./stream.ts";
 
@@ -26,14 +31,38 @@ export function engineV1(id: string, connection: Connection): Engine {
     deleteSession: async (session) => {
       await answer("delete a session", client.session.delete(address(session)));
     },
-    prompt: async (session, prompt) => {
-      await answer("take a message", client.session.promptAsync({ ...address(session), ...promptBody(prompt) }));
+    prompt: async (session, prompt, signal) => {
+      if (prompt.command) {
+        const call = { ...address(session), ...(await commandBody(prompt)) };
+        await answer(`run /${prompt.command.name}`, client.session.command(call, unlimitedUntil(signal)));
+      } else {
+        const message = { ...address(session), ...(await promptBody(prompt)) };
+        await answer("take a message", client.session.promptAsync(message));
+      }
     },
     holds: (session, messageId) => holds(client, session, messageId),
     abort: async (session) => {
       await answer("stop", client.session.abort(address(session)));
     },
+    compact: async (session, model, signal) => {
+      const { providerId: providerID, modelId: modelID } = model;
+      const request = client.session.summarize({ ...address(session), providerID, modelID }, unlimitedUntil(signal));
+      await answer("summarise the conversation", request);
+    },
     snapshot: (session, since) => snapshot(client, session, since),
+    diff: async (session, messageID) => {
+      const request = client.session.diff({ ...address(session), messageID });
+      const root = rootOf(session.directory);
+      return (await answer("show what changed", request)).map((diff) => changes.fileDiff(fields(diff), root));
+    },
+    revert: async (session, messageID) =>
+      sessionInfo(await answer("take back a turn", client.session.revert({ ...address(session), messageID }))),
+    unrevert: async (session) =>
+      sessionInfo(await answer("bring back a turn", client.session.unrevert(address(session)))),
+    fork: async (session, messageID) => {
+      const request = client.session.fork({ ...address(session), ...(messageID !== undefined && { messageID }) });
+      return (await answer("fork the session", request)).id;
+    },
     answerPermission: async (directory, requestID, reply, message) => {
       await answer(
         "take the answer",
@@ -47,6 +76,7 @@ export function engineV1(id: string, connection: Connection): Engine {
       await answer<unknown>("take the answer", request);
     },
     choices: (directory) => choices(client, directory),
+    commands: (directory) => commandList(client, directory),
     providers: (directory) => logins.providers(client, directory),
     setKey: async (providerID, key, metadata) => {
       const auth = { type: "api" as const, key, ...(Object.keys(metadata).length > 0 && { metadata }) };
@@ -74,24 +104,24 @@ function address(session: SessionRef) {
   return { sessionID: session.sessionId, directory: session.directory };
 }
 
-function promptBody(prompt: Prompt) {
-  return {
-    messageID: prompt.messageId,
-    parts: [{ id: prompt.partId, type: "text" as const, text: prompt.text }],
-    ...(prompt.agent !== undefined && { agent: prompt.agent }),
-    ...(prompt.model && { model: { providerID: prompt.model.providerId, modelID: prompt.model.modelId } }),
-  };
+/** The root of the repository that a folder is in; the folder itself where it is in none. */
+function rootOf(directory: string): string {
+  for (let folder = directory; ; folder = dirname(folder)) {
+    if (existsSync(join(folder, ".git"))) return folder;
+    if (folder === dirname(folder)) return directory;
+  }
 }
 
 /** Reads the events of protocol V1 for one mission, which works in `directory`. */
 export function translatorV1(directory: string): Translator {
-  const memory = newMemory(directory);
+  const memory = newMemory(directory, rootOf(directory));
   return {
     translate: (event, now, source) => normalise(memory, event, now, source),
     markGap: () => {
       rememberGap(memory);
     },
     seed: (view: MissionView) => {
+      for (const id of Object.keys(view.transcript.changes)) memory.changed.add(id);
       for (const message of view.transcript.messages) {
         memory.roles.set(message.id, message.role);
         for (const part of message.parts) {
@@ -219,18 +249,23 @@ async function choices(client: OpencodeClient, directory: string): Promise<Choic
   const configured = models.find((model) => `${model.providerId}/${model.modelId}` === config.model);
   const usable = models.find((model) => !model.keyless && providers.default[model.providerId] === model.modelId);
   const chosen = configured ?? usable;
-  const offered = agents
-    .filter((agent) => agent.mode !== "subagent" && agent.hidden !== true)
-    .map((agent) => ({
-      name: agent.name,
-      description: agent.description ?? "",
-      ...(agent.model && { model: { providerId: agent.model.providerID, modelId: agent.model.modelID } }),
+  const shown = agents
+    .filter((agent) => agent.hidden !== true)
+    .map(({ name, description = "", model, mode }) => ({
+      mode,
+      choice: {
+        name,
+        description,
+        ...(model && { model: { providerId: model.providerID, modelId: model.modelID } }),
+      },
     }));
+  const offered = shown.filter(({ mode }) => mode !== "subagent").map(({ choice }) => choice);
   const defaultAgent = [config.default_agent, "build", offered[0]?.name].find((name) =>
     offered.some((agent) => agent.name === name),
   );
   return {
     agents: offered,
+    subagents: shown.filter(({ mode }) => mode !== "primary").map(({ choice }) => choice),
     models,
     ...(defaultAgent !== undefined && { defaultAgent }),
     ...(chosen && { defaultModel: { providerId: chosen.providerId, modelId: chosen.modelId } }),

@@ -9,36 +9,29 @@ interface Instructions {
   restore: Record<string, string | null>;
   /** Variables that the server goes on reading, and that no shell of the agent shall see. */
   hide: string[];
+  /** Variables that the user wants the agent's shell to see, although their names look like secrets. */
+  pass: string[];
 }
 
-interface ProviderClient {
-  config: { providers(): Promise<{ data?: { providers?: { env?: string[] }[] } }> };
-}
-
-const instructions = JSON.parse(process.env["OPEN_AGENT_GUARD"] ?? '{"restore":{},"hide":[]}') as Instructions;
+const instructions = JSON.parse(
+  process.env["OPEN_AGENT_GUARD"] ?? '{"restore":{},"hide":[],"pass":[]}',
+) as Instructions;
 delete process.env["OPEN_AGENT_GUARD"];
 for (const [name, value] of Object.entries(instructions.restore)) {
   if (value === null) Reflect.deleteProperty(process.env, name);
   else process.env[name] = value;
 }
 
-/** Names under which keys of model providers are commonly kept, whether or not the provider is in use. */
-const keyName = /(_API_KEY|_API_TOKEN|_AUTH_TOKEN)$/;
-const secretWord = /KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL/;
+/** What keys, tokens and passwords are commonly called. Those of all model providers are among them. */
+const secretName = /(^|_)(API_?KEY|KEY|KEY_ID|TOKEN|SECRET|PASSWORD|PASSWD|PAT|CREDENTIALS?)$|BEARER_TOKEN/i;
 
-export const OpenAgentGuard = ({ client }: { client: ProviderClient }) => {
-  /** Variables from which the connected providers took their keys. */
-  let provided: Promise<string[]> | undefined;
-  const providerKeys = () =>
-    (provided ??= client.config
-      .providers()
-      .then(({ data }) => (data?.providers ?? []).flatMap((provider) => provider.env ?? []))
-      .then((names) => names.filter((name) => secretWord.test(name)))
-      .catch(() => []));
-  return Promise.resolve({
-    "shell.env": async (_input: unknown, output: { env: Record<string, string | undefined> }) => {
-      const keys = Object.keys(process.env).filter((name) => keyName.test(name));
-      for (const name of [...instructions.hide, ...keys, ...(await providerKeys())]) output.env[name] = undefined;
+export const OpenAgentGuard = () =>
+  Promise.resolve({
+    "shell.env": (_input: unknown, output: { env: Record<string, string | undefined> }) => {
+      const secrets = Object.keys(process.env).filter(
+        (name) => secretName.test(name) && !instructions.pass.includes(name),
+      );
+      for (const name of [...instructions.hide, ...secrets]) output.env[name] = undefined;
+      return Promise.resolve();
     },
   });
-};

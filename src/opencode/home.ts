@@ -23,6 +23,8 @@ export interface HomeOptions {
   guard: string;
   /** Folder with a `rg`, used where PATH has none. */
   ripgrepFolder?: string;
+  /** Variables that the agent's shell may see although their names look like secrets. */
+  passEnvironment: readonly string[];
   /** Providers that the user defined in Open Agent: the `provider` object of an OpenCode configuration. */
   providers: Record<string, unknown>;
   /** Version of the OpenCode that will run. */
@@ -49,17 +51,17 @@ export function prepareHome(options: HomeOptions, password: string): NodeJS.Proc
     OPENCODE_SERVER_PASSWORD: null,
     OPENCODE_SERVER_USERNAME: null,
   };
+  const hide = ["OPENCODE_CONFIG_CONTENT", "OPENCODE_AUTH_CONTENT", ...Object.keys(quiet)];
+  if (environment["GIT_CONFIG_COUNT"] === undefined) hide.push(...Object.keys(everyName));
   return {
     ...environment,
     ...quiet,
+    ...(environment["GIT_CONFIG_COUNT"] === undefined && everyName),
     XDG_CONFIG_HOME: configHome,
     OPENCODE_DB: join(options.folder, "opencode.db"),
     OPENCODE_SERVER_USERNAME: "opencode",
     OPENCODE_SERVER_PASSWORD: password,
-    OPEN_AGENT_GUARD: JSON.stringify({
-      restore,
-      hide: ["OPENCODE_CONFIG_CONTENT", "OPENCODE_AUTH_CONTENT", ...Object.keys(quiet)],
-    }),
+    OPEN_AGENT_GUARD: JSON.stringify({ restore, hide, pass: options.passEnvironment }),
   };
 }
 
@@ -76,6 +78,12 @@ const quiet = {
   OPENCODE_DISABLE_EMBEDDED_WEB_UI: "1",
   npm_config_fetch_retries: "0",
 };
+
+/**
+ * OpenCode asks git for the names of the files that a step has changed. Of a renamed one git names the new one alone,
+ * and a revert would delete it without bringing back the old one.
+ */
+const everyName = { GIT_CONFIG_COUNT: "1", GIT_CONFIG_KEY_0: "diff.renames", GIT_CONFIG_VALUE_0: "false" };
 
 function inherited(environment: NodeJS.ProcessEnv, ripgrepFolder: string | undefined): NodeJS.ProcessEnv {
   const kept = Object.entries(environment).filter(([name, value]) => {

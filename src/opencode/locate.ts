@@ -1,9 +1,10 @@
 import { execFile } from "node:child_process";
-import { closeSync, existsSync, openSync, readFileSync, readSync, realpathSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, readSync, realpathSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, isAbsolute, join, sep } from "node:path";
 import { promisify } from "node:util";
 import { describeError, OpenAgentError } from "../base/errors.ts";
+import { readTextIfPresent } from "../base/files.ts";
 
 export interface LocateOptions {
   /** The user's setting: an absolute path. */
@@ -119,12 +120,11 @@ function isBinary(path: string): boolean {
 }
 
 function inPackages(folders: readonly string[]): string | undefined {
-  const base = `opencode-${windows ? "windows" : process.platform}-${process.arch}`;
-  const variants = lacksAvx2() ? ["-baseline", "-baseline-musl"] : ["", "-baseline", "-musl", "-baseline-musl"];
+  const names = packageNames(process.platform, process.arch, windows ? "" : (readTextIfPresent("/proc/cpuinfo") ?? ""));
   for (const folder of folders) {
     for (let at = folder; ; at = dirname(at)) {
-      for (const variant of variants) {
-        const path = join(at, "node_modules", base + variant, "bin", commandName);
+      for (const name of names) {
+        const path = join(at, "node_modules", name, "bin", commandName);
         if (existsSync(path) && isBinary(path)) return path;
       }
       if (dirname(at) === at) break;
@@ -133,8 +133,15 @@ function inPackages(folders: readonly string[]): string | undefined {
   return undefined;
 }
 
-/** The plain x64 binary dies of an illegal instruction where the processor has no AVX2. */
-function lacksAvx2(): boolean {
-  if (process.platform !== "linux" || process.arch !== "x64") return false;
-  return !readFileSync("/proc/cpuinfo", "utf8").includes(" avx2");
+/**
+ * The npm packages whose binary runs on such a machine, the best first. The plain x64 binary dies of an illegal
+ * instruction where the processor has no AVX2.
+ *
+ * @param cpuinfo what Linux says of its processors; empty elsewhere
+ */
+export function packageNames(platform: string, architecture: string, cpuinfo: string): string[] {
+  const base = `opencode-${platform === "win32" ? "windows" : platform}-${architecture}`;
+  const lacksAvx2 = platform === "linux" && architecture === "x64" && cpuinfo !== "" && !cpuinfo.includes(" avx2");
+  const variants = lacksAvx2 ? ["-baseline", "-baseline-musl"] : ["", "-baseline", "-musl", "-baseline-musl"];
+  return variants.map((variant) => base + variant);
 }

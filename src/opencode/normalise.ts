@@ -3,10 +3,25 @@
  * `raw`. The same function serves the live stream and the answers of the REST API (see `asEvents`).
  * Event names and shapes: opencode 1.18.33, protocol V1.
  */
-import type { EngineEvent, ToolCall, ToolResult } from "../protocol/event.ts";
-import type { Failure, ModelRef, PermissionReply, QuestionRequest, Todo, Tokens } from "../protocol/mission.ts";
-import { fields, list, number, optionalNumber, optionalText, text, texts, type Fields } from "../base/fields.ts";
+import type { EngineEvent, SessionInfo, ToolCall, ToolResult } from "../protocol/event.ts";
+import type { Failure, ModelRef, Tokens } from "../protocol/mission.ts";
+import {
+  fields,
+  list,
+  number,
+  optional,
+  optionalNumber,
+  optionalText,
+  text,
+  texts,
+  type Fields,
+} from "../base/fields.ts";
+import { fileChange } from "./fileDiff.ts";
+import { permission, question, reply, todo } from "./requests.ts";
 import { toolCard } from "./toolCard.ts";
+
+/** More files of one turn than these are only counted. */
+const mostFiles = 500;
 
 /** An event as OpenCode sends it, without the envelope of the stream it came on. */
 export interface RawEvent {
@@ -24,12 +39,24 @@ export interface NormaliserMemory {
   readonly open: Map<string, { of: "assistant_message" | "thinking"; length: number; gap: boolean }>;
   /** Texts that are complete, and calls that have a result. */
   readonly ended: Set<string>;
+  /** The root of the repository that the folder is in: OpenCode names changed files from there. */
+  readonly root: string;
+  /** The user's messages whose turns have changed files. */
+  readonly changed: Set<string>;
   /** The output of running calls as last seen. */
   readonly outputs: Map<string, string>;
 }
 
-export function newMemory(directory: string): NormaliserMemory {
-  return { directory, roles: new Map(), open: new Map(), ended: new Set(), outputs: new Map() };
+export function newMemory(directory: string, root = directory): NormaliserMemory {
+  return {
+    directory,
+    root,
+    roles: new Map(),
+    open: new Map(),
+    ended: new Set(),
+    changed: new Set(),
+    outputs: new Map(),
+  };
 }
 
 /** The stream broke: from here on, open texts may have a hole until their whole arrives. */
@@ -77,7 +104,7 @@ export function normalise(
   switch (event.type) {
     case "session.created":
     case "session.updated":
-      return only(session(sessionId, fields(properties["info"])));
+      return only({ ...sessionInfo(fields(properties["info"])), sessionId });
     case "session.status":
       return only(...status(sessionId, fields(properties["status"])));
     case "session.idle":
@@ -123,8 +150,9 @@ export function normalise(
       });
     case "todo.updated":
       return only({ type: "todos", sessionId, todos: list(properties["todos"]).map(todo) });
+    // The user's message holds the same, and whose turn it is.
     case "session.diff":
-      return list(properties["diff"]).length === 0 ? nothing : only(raw(event.id, event.type, sessionId, properties));
+      return nothing;
     default:
       return only(raw(event.id, event.type, sessionId, properties));
   }
@@ -140,17 +168,25 @@ function raw(id: string, name: string, sessionId: string, data: unknown): Engine
   return { type: "raw", id, name, sessionId, data };
 }
 
-function session(sessionId: string, info: Fields): EngineEvent {
+/** A session as OpenCode shows it. */
+export function sessionInfo(info: Fields): SessionInfo {
+  const sessionId = text(info["id"]);
   const parentId = optionalText(info["parentID"]);
   const agent = optionalText(info["agent"]);
   return {
     type: "session",
     sessionId,
     ...(parentId !== undefined && { parentId }),
-    title: text(info["title"]),
+    title: parentId === undefined ? text(info["title"]) : childTitle(text(info["title"])),
     ...(agent !== undefined && { agent }),
     cost: number(info["cost"]),
+    ...optional("revertedFrom", optionalText(fields(info["revert"])["messageID"])),
   };
+}
+
+/** OpenCode adds the agent to a sub-agent's title, which is said beside it anyway. */
+function childTitle(title: string): string {
+  return title.replace(/ \(@[^()]+ subagent\)$/, "");
 }
 
 function status(sessionId: string, facts: Fields): EngineEvent[] {
@@ -187,11 +223,17 @@ function message(memory: NormaliserMemory, sessionId: string, info: Fields): Eng
     ...optional("finish", optionalText(info["finish"])),
     ...optional("error", info["error"] === undefined ? undefined : failure(info["error"])),
   };
-  return [event];
+  return role === "user" ? [event, ...turnChanges(memory, sessionId, messageId, info)] : [event];
 }
 
-function optional<Key extends string, Value>(key: Key, value: Value | undefined): Partial<Record<Key, Value>> {
-  return value === undefined ? {} : ({ [key]: value } as Record<Key, Value>);
+/** OpenCode repeats the list with every step of the turn, and tells of turns that changed nothing too. */
+function turnChanges(memory: NormaliserMemory, sessionId: string, messageId: string, info: Fields): EngineEvent[] {
+  const diffs = list(fields(info["summary"])["diffs"]);
+  if (diffs.length === 0 && !memory.changed.has(messageId)) return [];
+  memory.changed.add(messageId);
+  const files = diffs.slice(0, mostFiles).map((diff) => fileChange(fields(diff), memory.root));
+  const more = diffs.length - files.length;
+  return [{ type: "turn_changes", sessionId, messageId, files, ...(more > 0 && { more }) }];
 }
 
 function modelRef(facts: Fields): ModelRef | undefined {
@@ -265,6 +307,7 @@ function part(
         reason: text(facts["reason"]),
         cost: number(facts["cost"]),
         tokens: tokens(fields(facts["tokens"])),
+        ...(optionalText(facts["snapshot"]) !== undefined && { snapshot: true }),
       });
     case "patch":
       return only({ type: "files_changed", ...place, files: texts(facts["files"]) });
@@ -385,64 +428,4 @@ function overlap(before: string, next: string): number {
   if (at < 0) return 0;
   const length = at + probe.length;
   return before.endsWith(next.slice(0, length)) ? length : 0;
-}
-
-function permission(sessionId: string, facts: Fields, now: number) {
-  const metadata = fields(facts["metadata"]);
-  const patterns = texts(facts["patterns"]);
-  const detail =
-    optionalText(metadata["command"]) ??
-    optionalText(metadata["filepath"]) ??
-    optionalText(metadata["url"]) ??
-    patterns.join("\n");
-  return {
-    kind: "permission" as const,
-    id: text(facts["id"]),
-    sessionId,
-    permission: text(facts["permission"]),
-    patterns,
-    always: texts(facts["always"]),
-    detail,
-    ...optional("diff", optionalText(metadata["diff"])),
-    askedAt: askedAt(text(facts["id"]), now),
-  };
-}
-
-function question(sessionId: string, facts: Fields, now: number): QuestionRequest {
-  const questions = list(facts["questions"]).map((item) => {
-    const one = fields(item);
-    return {
-      header: text(one["header"]),
-      question: text(one["question"]),
-      options: list(one["options"]).map((option) => {
-        const choice = fields(option);
-        return { label: text(choice["label"]), description: text(choice["description"]) };
-      }),
-      multiple: one["multiple"] === true,
-      custom: one["custom"] !== false,
-    };
-  });
-  return { kind: "question", id: text(facts["id"]), sessionId, questions, askedAt: askedAt(text(facts["id"]), now) };
-}
-
-/**
- * When a request was made, read from its id, so that the live event and the REST answer say the same. The id holds the
- * lower 36 bits of the milliseconds; `now` supplies the rest.
- */
-function askedAt(id: string, now: number): number {
-  const digits = /^[a-z]+_([0-9a-f]{12})/.exec(id)?.[1];
-  if (digits === undefined) return 0;
-  const span = 2 ** 36;
-  const low = Math.floor(parseInt(digits, 16) / 4096);
-  const guess = Math.floor(now / span) * span + low;
-  return guess > now + span / 2 ? guess - span : guess;
-}
-
-function reply(value: unknown): PermissionReply {
-  return value === "always" || value === "reject" ? value : "once";
-}
-
-function todo(value: unknown): Todo {
-  const facts = fields(value);
-  return { content: text(facts["content"]), status: text(facts["status"]), priority: text(facts["priority"]) };
 }

@@ -23,6 +23,8 @@ export function serverLogPath(folder: string): string {
 export interface ServerOptions extends Omit<LocateOptions, "configured"> {
   /** The user's setting: an absolute path. Asked at every start. */
   configured: () => string | undefined;
+  /** Variables that the agent's shell may see although their names look like secrets. Asked at every start. */
+  passEnvironment: () => readonly string[];
   /** Folder for all that belongs to the server: its database, configuration and log. */
   folder: string;
   /** File in which a running server is on record; 0600, since it holds the password. */
@@ -148,6 +150,7 @@ export class OpenCodeServer implements Disposable {
         environment: this.#options.environment,
         guard: this.#options.guard,
         ...(this.#options.ripgrepFolder !== undefined && { ripgrepFolder: this.#options.ripgrepFolder }),
+        passEnvironment: this.#options.passEnvironment(),
         providers: this.#options.providers(),
         version: executable.version,
         log,

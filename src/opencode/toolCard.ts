@@ -34,8 +34,9 @@ const cards: Readonly<Record<string, Describe>> = {
       body: "source",
     };
   },
-  write: ({ input }, directory) => ({
+  write: ({ input, metadata }, directory) => ({
     ...fileCard("new-file", "Writing", "Wrote", text(input["filePath"]), directory),
+    ...(typeof metadata["exists"] === "boolean" && { created: !metadata["exists"] }),
     ...result(counted(lineCount(text(input["content"])), "line")),
     body: "source",
   }),

@@ -1,9 +1,19 @@
+import { isAbsolute } from "node:path";
 import { z } from "zod";
 import { OpenAgentError } from "../base/errors.ts";
-import { parseModel, type MissionHead } from "../protocol/mission.ts";
-import type { Choices, LoginAttempt, Provider } from "../opencode/engine.ts";
+import { isRunning, parseModel, verdicts, type MissionHead } from "../protocol/mission.ts";
+import { attachmentLimit } from "../protocol/attachment.ts";
+import { requestOf } from "../protocol/event.ts";
+import { openRequests, permissionModes, ruleScopes } from "../protocol/permission.ts";
+import type { Choices, CommandChoice, LoginAttempt, Provider } from "../opencode/engine.ts";
+import { checkAttachments } from "./attachments.ts";
+import { compactMission } from "./compaction.ts";
+import type { Changes, RevertReport } from "../protocol/changes.ts";
+import { changesOf, turnsIn, type TurnRange } from "./changes.ts";
 import { endpointSchema, type Endpoint } from "./endpoints.ts";
 import type { Leader } from "./leader.ts";
+import { edited, moved, removed } from "./queue.ts";
+import { forkMission, revertTurn, unrevert } from "./reverting.ts";
 
 /**
  * Everything that can be asked of the leader, by the user interface, a second window or an HTTP client alike. Each
@@ -11,6 +21,10 @@ import type { Leader } from "./leader.ts";
  */
 
 const missionId = z.uuid();
+const queueId = z.uuid();
+const messageId = z.string().min(1).max(200);
+const force = z.boolean().optional();
+const all = { kind: "all" } as const;
 const directory = z.string().min(1).max(4096);
 const agent = z.string().min(1).max(200);
 const providerId = z.string().min(1).max(200);
@@ -27,6 +41,20 @@ const model = z
     if (!parsed) context.addIssue({ code: "custom", message: `“${text}” is not of the form provider/model` });
     return parsed ?? z.NEVER;
   });
+const path = z.string().min(1).max(4096).refine(isAbsolute, "the path is not absolute");
+const line = z.int().min(1);
+const attachment = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("file"),
+    path,
+    name: z.string().min(1).max(500),
+    mime: z.string().min(1).max(200),
+    mention: z.string().min(1).max(5_000).optional(),
+    lines: z.tuple([line, line]).optional(),
+  }),
+  z.object({ kind: z.literal("agent"), name: agent, mention: z.string().min(1).max(500) }),
+]);
+const commandCall = z.object({ name: z.string().min(1).max(500), arguments: z.string().max(1_000_000) });
 const choice = { agent: agent.optional(), model: model.optional() };
 
 interface Command<Input extends z.ZodType, Result> {
@@ -52,13 +80,61 @@ export const commands = {
     (leader, input): MissionHead => leader.create({ text: "", ...input }),
   ),
   sendMessage: command(
-    z.object({ missionId, text: messageText, ...choice }),
-    (leader, { missionId: id, ...message }) => {
-      leader.runner(id).send(message);
+    z
+      .object({
+        missionId,
+        text: z.string().max(8_000_000),
+        ...choice,
+        attachments: z.array(attachment).max(attachmentLimit).optional(),
+        command: commandCall.optional(),
+      })
+      .refine(({ text, attachments }) => text.trim() !== "" || attachments?.length, "the message is empty"),
+    (leader, { missionId: id, attachments, ...message }) => {
+      const runner = leader.runner(id);
+      checkAttachments(attachments ?? [], runner.head.server);
+      return runner.send({ ...message, ...(attachments?.length && { attachments }) });
     },
   ),
   resumeMission: command(z.object({ missionId }), (leader, input) => {
     leader.runner(input.missionId).resume();
+  }),
+  editMessage: command(
+    z.object({ missionId, queueId, text: messageText, command: commandCall.optional() }),
+    (leader, input) => {
+      const runner = leader.runner(input.missionId);
+      runner.update(edited(runner.head, input.queueId, input.text, input.command));
+    },
+  ),
+  removeMessage: command(z.object({ missionId, queueId }), (leader, input) => {
+    const runner = leader.runner(input.missionId);
+    runner.update(removed(runner.head, input.queueId));
+    runner.wake();
+  }),
+  /** Puts a waiting message before another one, or at the end. */
+  moveMessage: command(z.object({ missionId, queueId, before: queueId.optional() }), (leader, input) => {
+    const runner = leader.runner(input.missionId);
+    runner.update(moved(runner.head, input.queueId, input.before));
+  }),
+  sendMessageNow: command(z.object({ missionId, queueId }), (leader, input) =>
+    leader.runner(input.missionId).sendNow(input.queueId),
+  ),
+  /** What the user says of a mission whose work has ended; a message opens it again. */
+  markMission: command(z.object({ missionId, status: z.enum(verdicts) }), (leader, input) => {
+    const runner = leader.runner(input.missionId);
+    requireIdle(runner.head);
+    runner.update([{ type: "mission_status_changed", status: input.status }]);
+  }),
+  /** Resolves when the summary is written. */
+  compactMission: command(z.object({ missionId }), (leader, input) => compactMission(leader, input.missionId)),
+  /** Whether the caller is the one that tells the user of this: true once for a mission and key, for all time. */
+  claimNotice: command(z.object({ missionId, key: z.string().min(1).max(200) }), (leader, input): boolean => {
+    const notice = { type: "notice", key: input.key } as const;
+    const runner = leader.runner(input.missionId);
+    const requestId = requestOf(input.key);
+    const isNews = requestId === undefined || openRequests(runner.head).some(({ id }) => id === requestId);
+    if (!isNews || leader.holds(input.missionId, notice)) return false;
+    runner.update([notice]);
+    return true;
   }),
   stopMission: command(z.object({ missionId }), (leader, input) => leader.runner(input.missionId).stop()),
   renameMission: command(z.object({ missionId, title: z.string().trim().min(1).max(500) }), (leader, input) => {
@@ -66,10 +142,7 @@ export const commands = {
   }),
   archiveMission: command(z.object({ missionId, archived: z.boolean() }), (leader, input) => {
     const runner = leader.runner(input.missionId);
-    if (input.archived && runner.head.runState !== "idle")
-      throw new OpenAgentError("mission_busy", "The mission is at work. Stop it first.", {
-        missionId: input.missionId,
-      });
+    if (input.archived) requireIdle(runner.head);
     runner.update([{ type: "mission_updated", archivedAt: input.archived ? Date.now() : null }]);
   }),
   setMissionChoice: command(
@@ -85,18 +158,56 @@ export const commands = {
       requestId: z.string().min(1),
       reply: z.enum(["once", "always", "reject"]),
       reason: z.string().max(10_000).optional(),
+      /** With `always`: which of the patterns that the request offers, and for whom. */
+      patterns: z.array(z.string().min(1)).min(1).max(100).optional(),
+      scope: z.enum(ruleScopes).optional(),
     }),
-    (leader, input) => leader.runner(input.missionId).answerPermission(input.requestId, input.reply, input.reason),
+    (leader, { missionId: id, requestId, ...answer }) => leader.runner(id).requests.answerPermission(requestId, answer),
   ),
   answerQuestion: command(
     z.object({ missionId, requestId: z.string().min(1), answers: z.array(z.array(z.string().max(10_000))).optional() }),
-    (leader, input) => leader.runner(input.missionId).answerQuestion(input.requestId, input.answers),
+    (leader, input) => leader.runner(input.missionId).requests.answerQuestion(input.requestId, input.answers),
+  ),
+  /** A mode of the mission's own; null: that of the settings again. */
+  setMissionPermissions: command(z.object({ missionId, mode: z.enum(permissionModes).nullable() }), (leader, input) => {
+    const runner = leader.runner(input.missionId);
+    runner.update([{ type: "mission_updated", permissions: input.mode }]);
+    runner.requests.weighAgain();
+  }),
+  revokeRule: command(z.object({ ruleId: z.uuid() }), (leader, input) => {
+    leader.revokeRule(input.ruleId);
+  }),
+  /** The files that the mission has changed, or the turn of a message of the user (and all following), with their texts. */
+  changes: command(
+    z.object({ missionId, messageId: messageId.optional(), following: z.boolean().optional() }),
+    (leader, { missionId: id, messageId: turn, following }): Promise<Changes> => {
+      const range: TurnRange = turn === undefined ? all : { kind: following ? "from" : "one", messageId: turn };
+      return changesOf(leader.store, leader.runner(id).head, range, () => leader.engineHost.ensure());
+    },
+  ),
+  acceptChanges: command(z.object({ missionId, paths: z.array(z.string().min(1)).min(1) }), (leader, input) => {
+    const runner = leader.runner(input.missionId);
+    const upTo = turnsIn(leader.store, runner.head, all).at(-1);
+    if (upTo !== undefined) runner.update([{ type: "changes_accepted", paths: input.paths, upTo }]);
+  }),
+  /** Takes back a message of the user and all after it. `files_changed` when that overwrites what others did. */
+  revertTurn: command(z.object({ missionId, messageId, force }), (leader, input): Promise<RevertReport> =>
+    revertTurn(leader, input),
+  ),
+  unrevert: command(z.object({ missionId, force }), (leader, input): Promise<RevertReport> => unrevert(leader, input)),
+  /** A new mission with the history up to the turn of the message `after` and with it. */
+  forkMission: command(z.object({ missionId, after: messageId.optional() }), (leader, input): Promise<MissionHead> =>
+    forkMission(leader, input.missionId, input.after),
   ),
   choices: command(z.object({ directory }), async (leader, input): Promise<Choices> => {
     return leader.choices(await leader.engineHost.ensure(), input.directory);
   }),
+  /** What a message of a mission in this directory can call as `/name`. */
+  commands: command(z.object({ directory }), async (leader, input): Promise<CommandChoice[]> => {
+    return (await leader.engineFor(input.directory)).commands(input.directory);
+  }),
   providers: command(z.object({ directory }), async (leader, input): Promise<Provider[]> => {
-    return (await leader.engineHost.ensure()).providers(input.directory);
+    return (await leader.engineFor(input.directory)).providers(input.directory);
   }),
   setKey: command(
     z.object({
@@ -116,20 +227,20 @@ export const commands = {
   beginLogin: command(
     z.object({ directory, providerId, method: z.int().min(0), inputs: z.record(z.string(), z.string()) }),
     async (leader, input): Promise<LoginAttempt> => {
-      const engine = await leader.engineHost.ensure();
+      const engine = await leader.engineFor(input.directory);
       return engine.beginLogin(input.directory, input.providerId, input.method, input.inputs);
     },
   ),
   finishLogin: command(
     z.object({ directory, providerId, method: z.int().min(0), code: z.string().max(10_000).optional() }),
     async (leader, input, signal) => {
-      const engine = await leader.engineHost.ensure();
+      const engine = await leader.engineFor(input.directory);
       await engine.finishLogin(input.directory, input.providerId, input.method, input.code, signal);
       await leader.loginsChanged();
     },
   ),
   tryModel: command(z.object({ directory, model }), async (leader, input, signal): Promise<string> => {
-    return (await leader.engineHost.ensure()).tryModel(input.directory, input.model, signal);
+    return (await leader.engineFor(input.directory)).tryModel(input.directory, input.model, signal);
   }),
   endpoints: command(z.object({}), (leader): Endpoint[] => leader.endpoints()),
   setEndpoint: command(endpointSchema, (leader, input) => leader.setEndpoint(input.id, input)),
@@ -139,6 +250,11 @@ export const commands = {
   }),
   restartServer: command(z.object({}), (leader) => leader.restart()),
 };
+
+function requireIdle(head: MissionHead): void {
+  if (isRunning(head))
+    throw new OpenAgentError("mission_busy", "The mission is at work. Stop it first.", { missionId: head.id });
+}
 
 export type CommandName = keyof typeof commands;
 export type CommandInput<Name extends CommandName> = z.input<(typeof commands)[Name]["input"]>;

@@ -1,21 +1,26 @@
+import { mkdirSync } from "node:fs";
 import { Timer, sleep } from "../base/async.ts";
 import { describeError, OpenAgentError } from "../base/errors.ts";
+import { fields, text } from "../base/fields.ts";
 import { Emitter } from "../base/event.ts";
-import { privateFolder } from "../base/files.ts";
 import { Lifetime, type Disposable } from "../base/lifetime.ts";
 import type { Logger } from "../base/log.ts";
 import { OpenCodeServer, serverLogPath } from "../opencode/server.ts";
 import type { EngineState } from "../protocol/engineState.ts";
 import type { EventBatch } from "../protocol/event.ts";
 import type { MissionHead } from "../protocol/mission.ts";
+import type { PermissionMode } from "../protocol/permission.ts";
 import { tryLock } from "../store/lock.ts";
 import { Store } from "../store/store.ts";
+import { attachmentsFolder, keepAttachment } from "./attachments.ts";
+import { compareBuilds } from "./build.ts";
+import { changedPaths, turnOf, type ChangedPaths } from "./changes.ts";
 import { runCommand, type CommandInput, type CommandName, type CommandResult } from "./commands.ts";
 import type { DataPaths } from "./dataFolder.ts";
 import { dropSocket, readLeaderRecord, serveEndpoint, type Endpoint, type LeaderRecord } from "./endpoint.ts";
 import { askLeader, hearTicks } from "./follower.ts";
 import { Hub } from "./hub.ts";
-import { Leader } from "./leader.ts";
+import { Leader, waitingMissions } from "./leader.ts";
 import type { Tick } from "./wire.ts";
 
 export interface CoreSettings {
@@ -23,6 +28,14 @@ export interface CoreSettings {
   executable: string | undefined;
   /** URL of an OpenCode server to use in place of our own. */
   attachedUrl: string | undefined;
+  /** Variables that the agent's shell may see although their names look like secrets. */
+  passEnvironment?: readonly string[];
+  /** How many missions may run a turn at once; 4 by default. */
+  maxParallelMissions?: number;
+  /** What is allowed without asking, in missions that have no mode of their own; `ask` by default. */
+  permissions?: PermissionMode;
+  /** Whether missions go on when no process of ours is there any more; they do by default. */
+  keepRunning?: boolean;
 }
 
 export interface CoreOptions {
@@ -59,6 +72,10 @@ interface News {
 
 /** A leader greets at once; one that does not is not there. */
 const followLimitMs = 2_000;
+/** How long the one that handed over leaves the lock to the other. */
+const handOverMs = 2_000;
+/** Asked by one process of another, not by the user. */
+const handOver = "handOver";
 /** How long a command waits for a leader when there is none. */
 const leaderLimitMs = 8_000;
 
@@ -94,7 +111,8 @@ export class Core {
   constructor(options: CoreOptions) {
     this.#options = options;
     this.paths = options.paths;
-    privateFolder(options.paths.root);
+    // The folder may be one that the user named and has for other things too; the ones in it are ours.
+    mkdirSync(options.paths.root, { recursive: true, mode: 0o700 });
     this.store = new Store({
       path: options.paths.database,
       ...(options.nativeBinding !== undefined && { nativeBinding: options.nativeBinding }),
@@ -135,12 +153,20 @@ export class Core {
   watchAll(listener: (batch: EventBatch) => void): Disposable {
     const start = this.store.lastSeqOfAll();
     const last = new Map<string, number>();
-    return this.#news.event((news) => {
+    const take = (news: News) => {
       const batch = this.#since(last.get(news.missionId) ?? start, news);
       if (!batch) return;
       last.set(news.missionId, batch.seq);
       listener(batch);
-    });
+    };
+    const lifetime = new Lifetime();
+    lifetime.add(this.#news.event(take));
+    lifetime.add(
+      this.#reloaded.event(() => {
+        for (const missionId of this.store.missionsSince(start)) take({ missionId, seq: Infinity });
+      }),
+    );
+    return lifetime;
   }
 
   /** What a reader that stands at `last` has to be told: the batch itself, or what the store holds since. */
@@ -164,7 +190,7 @@ export class Core {
     if (!this.#options.mayAct())
       throw new OpenAgentError("untrusted", "This workspace is not trusted, so Open Agent runs nothing in it.");
     const limit = signal ?? this.#lifetime.signal;
-    for (const end = Date.now() + leaderLimitMs; ;) {
+    for (const end = Date.now() + (this.store.newer ? followLimitMs : leaderLimitMs); ;) {
       const role = this.#role;
       if (role.kind === "leading") return (await runCommand(role.leader, name, input, limit)) as CommandResult<Name>;
       if (role.kind === "following") {
@@ -174,10 +200,41 @@ export class Core {
           if (!(error instanceof OpenAgentError) || error.detail["delivered"] !== "no") throw error;
         }
       }
+      if (Date.now() > end && this.store.newer) throw this.store.newerError;
       if (Date.now() > end)
         throw new OpenAgentError("no_leader", "The process that runs the missions does not answer.");
       await sleep(50);
     }
+  }
+
+  /** The files that a mission has changed, as far as the store knows. */
+  changedPaths(missionId: string): ChangedPaths {
+    return changedPaths(this.store, missionId);
+  }
+
+  /** The id of the user's message whose turn a message belongs to. */
+  turnOf(missionId: string, messageId: string): string | undefined {
+    return turnOf(this.store, this.store.head(missionId), messageId);
+  }
+
+  /** A mission's place among those that wait for others to end, from 1 on; undefined when it does not wait. */
+  placeOf(missionId: string): number | undefined {
+    const index = waitingMissions(this.store).findIndex((head) => head.id === missionId);
+    return index < 0 ? undefined : index + 1;
+  }
+
+  /** To be called when a setting has changed. */
+  settingsChanged(): void {
+    if (this.#role.kind === "leading") this.#role.leader.settingsChanged();
+  }
+
+  attachmentsFolder(missionId: string): string {
+    return attachmentsFolder(this.paths.missions, missionId);
+  }
+
+  /** Keeps a file that the user gives a mission; gives its path. Throws `attachment_unusable`. */
+  keepAttachment(missionId: string, name: string, bytes: Uint8Array): string {
+    return keepAttachment(this.paths.missions, this.store.head(missionId).id, name, bytes);
   }
 
   /** Where our OpenCode server writes its log. */
@@ -219,7 +276,8 @@ export class Core {
         folder: paths.runtime,
         record: paths.leaderRecord,
         build,
-        run: (name, input, signal) => runCommand(leader, name, input, signal),
+        run: (name, input, signal) =>
+          name === handOver ? this.#handOver(input) : this.#runFor(leader, name, input, signal),
         greeting: () => [{ kind: "engine", state: this.#engineState }],
         log,
       });
@@ -227,6 +285,13 @@ export class Core {
       leader.dispose();
       lock.dispose();
       throw error;
+    }
+    if (this.#lifetime.ended) {
+      // It was closed in the meantime: nobody would let go of the lead any more.
+      endpoint.dispose();
+      leader.dispose();
+      lock.dispose();
+      return;
     }
     this.#role = { kind: "leading", leader, endpoint, lock };
     this.#lifetime.add(
@@ -272,7 +337,10 @@ export class Core {
           environment,
           packageFolders,
           configured: () => settings().executable,
+          passEnvironment: () => settings().passEnvironment ?? [],
         }),
+      maxParallelMissions: () => settings().maxParallelMissions ?? 4,
+      permissions: () => settings().permissions ?? "ask",
       attachedUrl: () => settings().attachedUrl,
       attachment: async () => {
         const url = settings().attachedUrl;
@@ -280,6 +348,7 @@ export class Core {
         return { url, username: "opencode", password: (await this.#options.attachedPassword()) ?? "" };
       },
       endpointsPath: paths.endpoints,
+      missionsFolder: paths.missions,
       onStoreFault: (error) => {
         this.#fault.fire(error?.message);
         tell({ kind: "storeFault", message: error?.message });
@@ -298,6 +367,7 @@ export class Core {
         (tick) => {
           if (this.#role.kind === "seeking") {
             this.#role = { kind: "following", record, ticks };
+            this.#claimLead(record);
             this.#reloaded.fire();
             settled();
           }
@@ -314,6 +384,39 @@ export class Core {
       setTimeout(settled, followLimitMs).unref();
     });
     if (this.#isSeeking) attempt.dispose();
+  }
+
+  /** A newer build leads: it knows what an older one wrote, and not the other way round. */
+  #claimLead(record: LeaderRecord): void {
+    const { build, log, mayAct } = this.#options;
+    if (!mayAct() || this.store.newer || compareBuilds(build, record.build) <= 0) return;
+    askLeader(record, handOver, { build }, this.#lifetime.signal).catch((error: unknown) => {
+      log.warn(`The older build ${record.build} goes on leading: ${describeError(error)}`);
+    });
+  }
+
+  /** Lets the newer build that asks lead. Builds have a total order, so this never goes back and forth. */
+  async #handOver(input: unknown): Promise<void> {
+    const build = text(fields(input)["build"]);
+    if (compareBuilds(build, this.#options.build) <= 0)
+      throw new OpenAgentError("invalid_input", `Build ${build} is not newer.`);
+    // A server that is being started is on record only then.
+    if (this.#role.kind === "leading") await this.#role.leader.engineHost.settled();
+    const role = this.#role;
+    if (role.kind !== "leading") throw noLeadHere();
+    this.#options.log.info(`The newer build ${build} runs the missions from here on.`);
+    this.#role = { kind: "seeking" };
+    role.leader.dispose();
+    role.lock.dispose();
+    // The one who asked hears of it first, and has the lock before this process seeks again.
+    setTimeout(() => role.endpoint.dispose(), 50);
+    this.#retry.set(handOverMs, () => void this.#seek());
+  }
+
+  /** Runs what another process asks, unless the lead was handed over in the meantime. */
+  #runFor(leader: Leader, name: string, input: unknown, signal: AbortSignal): Promise<unknown> {
+    if (this.#role.kind !== "leading" || this.#role.leader !== leader) return Promise.reject(noLeadHere());
+    return runCommand(leader, name, input, signal);
   }
 
   #onTick(tick: Tick): void {
@@ -346,7 +449,8 @@ export class Core {
     this.#lifetime.dispose();
     if (role.kind === "following") role.ticks.dispose();
     if (role.kind === "leading") {
-      const needed = role.endpoint.followers > 0 || role.leader.isBusy;
+      const keeps = this.#options.settings().keepRunning ?? true;
+      const needed = role.endpoint.followers > 0 || (keeps && role.leader.isBusy);
       role.endpoint.dispose();
       if (!needed) await role.leader.engineHost.stop();
       role.leader.dispose();
@@ -354,4 +458,9 @@ export class Core {
     }
     this.store.close();
   }
+}
+
+/** Nothing was done: whoever asked may ask the next leader. */
+function noLeadHere(): OpenAgentError {
+  return new OpenAgentError("no_leader", "Another process runs the missions now.", { delivered: "no" });
 }

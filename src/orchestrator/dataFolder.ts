@@ -5,6 +5,8 @@ import { OpenAgentError } from "../base/errors.ts";
 /** Where everything is. One data folder serves every window, editor and headless process of the user. */
 export interface DataPaths {
   root: string;
+  /** A folder for each mission, with what is too big for the database. */
+  missions: string;
   database: string;
   /** Who leads, and how to reach it; the running server's record. */
   runtime: string;
@@ -34,11 +36,13 @@ export function dataPaths(
   if (!isAbsolute(root))
     throw new OpenAgentError("invalid_input", `The data folder “${path}” is not an absolute path.`, { path });
   const suffix = development ? "-dev" : "";
+  const missions = join(root, "missions");
   const runtime = join(root, `runtime${suffix}`);
   const opencode = join(root, `opencode${suffix}`);
   return {
     root,
-    database: join(root, "missions", `missions${suffix}.db`),
+    missions,
+    database: join(missions, `missions${suffix}.db`),
     runtime,
     lock: join(runtime, "leader.lock"),
     leaderRecord: join(runtime, "leader.json"),

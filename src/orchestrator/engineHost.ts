@@ -68,6 +68,11 @@ export class EngineHost implements Disposable {
     }));
   }
 
+  /** Resolves when no connection is being made, however that ended. */
+  async settled(): Promise<void> {
+    await this.#connecting?.catch(() => undefined);
+  }
+
   /** Takes over a server that an earlier leader left running. */
   async adopt(): Promise<void> {
     const attachment = await this.#options.attachment();
@@ -97,6 +102,8 @@ export class EngineHost implements Disposable {
     const connection = attachment ?? (await this.#options.server.ensure());
     this.#set({ kind: "connecting", since: Date.now() });
     const version = await askHealth(connection);
+    // Whoever leads by now hears the events; a second ear would store what the other one then takes for known.
+    if (this.#lifetime.ended) throw new OpenAgentError("no_leader", "Another process runs the missions now.");
     const engine = engineV1(id, connection);
     const { url } = connection;
     const stream = engine.stream((signal) => {

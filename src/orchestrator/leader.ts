@@ -9,23 +9,32 @@ import { parentOf, sessionOf, type RawEvent } from "../opencode/normalise.ts";
 import type { OpenCodeServer } from "../opencode/server.ts";
 import type { StreamSignal } from "../opencode/stream.ts";
 import type { EventBody } from "../protocol/event.ts";
-import { isRunning, ownServer, titleOf, type MissionHead, type ModelRef } from "../protocol/mission.ts";
+import { formatModel, isRunning, ownServer, titleOf, type MissionHead, type ModelRef } from "../protocol/mission.ts";
+import type { PermissionMode } from "../protocol/permission.ts";
 import type { Appended, Store } from "../store/store.ts";
+import { reportedChanges } from "./changes.ts";
+import { dropAttachments } from "./attachments.ts";
 import { asProviders, readEndpoints, writeEndpoints, type Endpoint } from "./endpoints.ts";
 import { EngineHost, type Attachment } from "./engineHost.ts";
 import type { Hub } from "./hub.ts";
-import { MissionRunner, type RunnerContext } from "./missionRunner.ts";
+import { allowedBy } from "./permissions.ts";
+import { MissionRunner } from "./missionRunner.ts";
+import type { RunnerContext } from "./runnerContext.ts";
 
 export interface LeaderOptions {
   store: Store;
   hub: Hub;
   log: Logger;
   server: (providers: () => Record<string, unknown>) => OpenCodeServer;
+  maxParallelMissions: () => number;
+  permissions: () => PermissionMode;
   /** URL of the server that the user's settings name in place of ours. */
   attachedUrl: () => string | undefined;
   attachment: () => Promise<Attachment | undefined>;
   /** File of the endpoints that the user added. */
   endpointsPath: string;
+  /** Holds a folder for each mission with files. */
+  missionsFolder: string;
   /** Tells the user that events cannot be stored, and when they can again (undefined). */
   onStoreFault: (error: OpenAgentError | undefined) => void;
 }
@@ -42,6 +51,10 @@ export class Leader implements Disposable {
   readonly #choices = new Map<string, Promise<Choices>>();
   /** Directories whose configuration is to be read anew once nothing runs in them. */
   readonly #outdated = new Set<string>();
+  /** Directories that OpenCode may have open. */
+  readonly #used = new Set<string>();
+  /** Missions that run a turn or are about to. */
+  readonly #admitted = new Set<string>();
   readonly #storeRetry = this.#lifetime.add(new Timer());
   readonly #context: RunnerContext;
 
@@ -56,7 +69,16 @@ export class Leader implements Disposable {
       },
       ensureEngine: () => this.engineHost.ensure(),
       connectedEngine: () => this.engineHost.connected,
-      defaultModel: (engine, directory, agent) => this.#defaultModel(engine, directory, agent),
+      admit: (missionId) => this.#admit(missionId),
+      release: (missionId) => {
+        this.#release(missionId);
+      },
+      defaultModel: (engine, directory, agent) => this.defaultModel(engine, directory, agent),
+      allowedBy: (request, head) => allowedBy(request, head, options.store.rules(), options.permissions()),
+      addRules: (rules) => rules.map((rule) => options.store.addRule(rule)),
+      rulesChanged: () => {
+        this.#weighRequests();
+      },
       onStoreFault: (error) => {
         this.#storeFault(error);
       },
@@ -82,13 +104,60 @@ export class Leader implements Disposable {
   async start(): Promise<void> {
     if (this.#options.store.newer) return;
     const waiting = this.#options.store.listRunning();
+    for (const { id } of waiting) this.#admitted.add(id);
     try {
       if (waiting.length > 0) await this.engineHost.ensure();
       else await this.engineHost.adopt();
     } catch (error) {
+      if (this.#lifetime.ended) return;
       this.#options.log.warn(`OpenCode could not be taken up again: ${describeError(error)}`);
       for (const head of waiting) this.#cutOff(head);
     }
+    this.#wakePending();
+  }
+
+  #wakePending(): void {
+    if (this.#lifetime.ended) return;
+    for (const { id } of this.#options.store.listPending()) this.runner(id).wake();
+  }
+
+  // --- how many run at once -------------------------------------------------------------------------------------------
+
+  #admit(missionId: string): boolean {
+    if (!this.#admitted.has(missionId) && this.#admitted.size >= this.#options.maxParallelMissions()) return false;
+    this.#admitted.add(missionId);
+    return true;
+  }
+
+  #release(missionId: string): void {
+    if (this.#admitted.delete(missionId)) this.admitWaiting();
+  }
+
+  /** Wakes the missions that wait longest, as many as there is room for. */
+  admitWaiting(): void {
+    const room = this.#options.maxParallelMissions() - this.#admitted.size;
+    for (const { id } of waitingMissions(this.#options.store).slice(0, Math.max(0, room))) {
+      this.#admitted.add(id);
+      this.runner(id).wake();
+    }
+  }
+
+  /** Settings apply at once, also to what waits. */
+  settingsChanged(): void {
+    this.admitWaiting();
+    this.#weighRequests();
+  }
+
+  // --- what is allowed without asking ----------------------------------------------------------------------------------
+
+  revokeRule(ruleId: string): void {
+    this.#options.store.removeRule(ruleId);
+    this.#weighRequests();
+  }
+
+  #weighRequests(): void {
+    for (const head of this.#options.store.listRunning())
+      if (head.requests.length > 0) this.runner(head.id).requests.weighAgain();
   }
 
   /** Whether any mission is at work. */
@@ -124,7 +193,9 @@ export class Leader implements Disposable {
   runner(missionId: string): MissionRunner {
     const known = this.#runners.get(missionId);
     if (known) return known;
-    const runner = new MissionRunner(this.#context, this.#options.store.head(missionId));
+    const head = this.#options.store.head(missionId);
+    this.#used.add(head.directory);
+    const runner = new MissionRunner(this.#context, head);
     this.#runners.set(missionId, runner);
     return runner;
   }
@@ -144,7 +215,7 @@ export class Leader implements Disposable {
   }
 
   #cutOff(head: MissionHead): void {
-    this.runner(head.id).serverDied({ name: "Interrupted", message: "OpenCode ended while the agent was at work." });
+    this.runner(head.id).serverDied();
   }
 
   // --- storing --------------------------------------------------------------------------------------------------------
@@ -153,7 +224,15 @@ export class Leader implements Disposable {
     if (events.length === 0) return;
     const batch = { missionId: head.id, prev, seq, events };
     this.#options.hub.publish({ batch, ...(head !== before && { head }) });
+    if (head.usedModel !== before.usedModel) void this.#noteLimit(head);
     if (isRunning(before) && !isRunning(head)) void this.#reloadOutdated();
+    for (const { body } of events) if (body.type === "turn_ended") this.#noteChanges(head, body.messageId);
+  }
+
+  /** Where OpenCode keeps no snapshots, the reports of the tools tell what the turn has changed. */
+  #noteChanges(head: MissionHead, messageId: string): void {
+    const changes = reportedChanges(this.store, head, messageId);
+    if (changes.length > 0) this.runner(head.id).update(changes);
   }
 
   /** Nothing is lost: OpenCode holds what could not be stored, and it is fetched when storing works again. */
@@ -171,15 +250,18 @@ export class Leader implements Disposable {
       }
       this.#options.onStoreFault(undefined);
       for (const runner of this.#runners.values()) void runner.connected();
+      this.#wakePending();
     });
   }
 
   // --- the user's wishes ------------------------------------------------------------------------------------------------
 
+  get store(): Store {
+    return this.#options.store;
+  }
+
   create(input: { text: string; directory: string; title?: string; agent?: string; model?: ModelRef }): MissionHead {
-    const missionId = randomUUID();
     const { text, directory, title, ...choice } = input;
-    const { store, hub } = this.#options;
     const created: EventBody = {
       type: "mission_created",
       title: title ?? titleOf(text),
@@ -187,10 +269,18 @@ export class Leader implements Disposable {
       server: this.#serverId,
       ...choice,
     };
-    const { events, head, prev, seq } = store.create(missionId, [created], Date.now());
+    const { id } = this.begin([created]);
+    if (text !== "") this.runner(id).send({ text });
+    return this.store.head(id);
+  }
+
+  /** Stores a new mission with its first events. */
+  begin(bodies: readonly EventBody[]): MissionHead {
+    const missionId = randomUUID();
+    const { store, hub } = this.#options;
+    const { events, head, prev, seq } = store.create(missionId, bodies, Date.now());
     hub.publish({ batch: { missionId, prev, seq, events }, head });
-    if (text !== "") this.runner(missionId).send({ text });
-    return store.head(missionId);
+    return head;
   }
 
   async remove(missionId: string): Promise<void> {
@@ -202,6 +292,8 @@ export class Leader implements Disposable {
     this.#runners.delete(missionId);
     store.remove(missionId);
     hub.remove(missionId);
+    dropAttachments(this.#options.missionsFolder, missionId);
+    this.#release(missionId);
     const engine = this.engineHost.connected;
     if (engine?.id !== head.server || head.sessionId === undefined) return;
     try {
@@ -211,17 +303,51 @@ export class Leader implements Disposable {
     }
   }
 
+  /** The engine, started if need be, for a question about a directory. */
+  engineFor(directory: string): Promise<Engine> {
+    this.#used.add(directory);
+    return this.engineHost.ensure();
+  }
+
   /** Agents and models for a directory, remembered until logins or the server change. */
   choices(engine: Engine, directory: string): Promise<Choices> {
     const known = this.#choices.get(directory);
     if (known) return known;
+    this.#used.add(directory);
     const asked = engine.choices(directory);
     this.#choices.set(directory, asked);
     asked.catch(() => this.#choices.delete(directory));
     return asked;
   }
 
-  async #defaultModel(engine: Engine, directory: string, agentName: string | undefined): Promise<ModelRef | undefined> {
+  /** Writes down how much the context of the mission's model holds, so that it is known without asking a server. */
+  async #noteLimit({ id, server, directory, usedModel, contextLimit: known }: MissionHead): Promise<void> {
+    const engine = this.engineHost.connected;
+    const model = usedModel && formatModel(usedModel);
+    if (model === undefined || model === known?.model || engine?.id !== server) return;
+    try {
+      const { models } = await this.choices(engine, directory);
+      const tokens = models.find((choice) => formatModel(choice) === model)?.contextLimit ?? 0;
+      const runner = this.#runners.get(id);
+      if (runner?.head.contextLimit?.model !== model)
+        runner?.update([{ type: "mission_updated", contextLimit: { model, tokens } }]);
+    } catch (error) {
+      this.#options.log.warn(`The context limit of ${model} is not known: ${describeError(error)}`);
+    }
+  }
+
+  /** Ends with the leader. */
+  get signal(): AbortSignal {
+    return this.#lifetime.signal;
+  }
+
+  /** Whether an event of the same key is stored. */
+  holds(missionId: string, body: EventBody): boolean {
+    return this.#options.store.holds(missionId, body);
+  }
+
+  /** The model that a mission would use where its user chose none. */
+  async defaultModel(engine: Engine, directory: string, agentName: string | undefined): Promise<ModelRef | undefined> {
     const { agents, defaultModel } = await this.choices(engine, directory);
     // An agent's own model is OpenCode's to apply.
     if (agents.find((agent) => agent.name === agentName)?.model) return undefined;
@@ -231,7 +357,7 @@ export class Leader implements Disposable {
 
   /** Logins have changed: OpenCode reads them only when a directory is opened, which must not cut off what runs there. */
   async loginsChanged(): Promise<void> {
-    for (const directory of this.#choices.keys()) this.#outdated.add(directory);
+    for (const directory of this.#used) this.#outdated.add(directory);
     this.#choices.clear();
     await this.#reloadOutdated();
   }
@@ -290,4 +416,12 @@ export class Leader implements Disposable {
     for (const runner of this.#runners.values()) runner.dispose();
     this.#lifetime.dispose();
   }
+}
+
+/** The missions that wait for others to end, in the order in which they will run. */
+export function waitingMissions(store: Store): MissionHead[] {
+  return store
+    .listPending()
+    .filter((head) => head.waitingSince !== undefined)
+    .sort((one, other) => (one.waitingSince ?? 0) - (other.waitingSince ?? 0));
 }

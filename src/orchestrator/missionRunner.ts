@@ -1,54 +1,39 @@
 import { randomUUID } from "node:crypto";
-import { existsSync } from "node:fs";
-import { Sequence, Timer, sleep } from "../base/async.ts";
+import { Sequence, Timer } from "../base/async.ts";
 import { describeError, OpenAgentError } from "../base/errors.ts";
-import type { Logger } from "../base/log.ts";
 import type { Engine, SessionRef, Translator } from "../opencode/engine.ts";
-import { ascendingId } from "../opencode/ids.ts";
+import { nextMessageId } from "../opencode/ids.ts";
 import type { RawEvent } from "../opencode/normalise.ts";
 import { keyOf, type EngineEvent, type EventBody } from "../protocol/event.ts";
 import {
-  ownServer,
+  isOpen,
+  nextMessage,
   type Failure,
   type MissionHead,
   type ModelRef,
   type Outcome,
-  type PermissionReply,
   type PendingMessage,
 } from "../protocol/mission.ts";
-import type { Appended, Store } from "../store/store.ts";
 import { Coalescer } from "./coalesce.ts";
-import { missedEvents } from "./resync.ts";
-
-/** What a runner needs of the leader. */
-export interface RunnerContext {
-  readonly store: Store;
-  readonly log: Logger;
-  translator(directory: string): Translator;
-  /** Tells the others what was stored. */
-  publish(stored: Appended, before: MissionHead): void;
-  /** The engine, started if need be. */
-  ensureEngine(): Promise<Engine>;
-  /** The engine if its stream is open. */
-  connectedEngine(): Engine | undefined;
-  /** The model to use where the user chose none; throws `no_provider` when there is none. */
-  defaultModel(engine: Engine, directory: string, agent: string | undefined): Promise<ModelRef | undefined>;
-  /** Events could not be stored. The leader tries again and then asks for a resync. */
-  onStoreFault(error: unknown): void;
-}
+import * as delivery from "./delivery.ts";
+import { cutOff, failureOf } from "./failures.ts";
+import { held, inState, released, urged } from "./queue.ts";
+import { RequestDesk } from "./requestDesk.ts";
+import { fetchSnapshot, missedEvents } from "./resync.ts";
+import type { RunnerContext } from "./runnerContext.ts";
 
 /** Idle must last this long before a turn counts as over: OpenCode reports it early and twice. */
 const quietMs = 500;
 /** An error that nothing follows ends a turn. */
 const errorQuietMs = 2_000;
-/** A prompt that was taken may need this long until something is seen of it. */
-const patienceMs = 10_000;
 /** Without any sign for this long, the server is asked whether the turn still runs. Never aborts anything. */
 const silenceCheckMs = 60_000;
 
 /** Drives one mission: sends its messages, takes in its events, and notices the end of its turns. */
 export class MissionRunner {
   readonly missionId: string;
+  /** Answers what the mission asks. */
+  readonly requests: RequestDesk;
   readonly #context: RunnerContext;
   readonly #translator: Translator;
   readonly #incoming: Coalescer;
@@ -63,6 +48,10 @@ export class MissionRunner {
   #touched: Set<string> | undefined;
   #turnError: Failure | undefined;
   #stopped = false;
+  /** When a message was last handed over; 0 when it is not known to have arrived. */
+  #handedAt = 0;
+  /** The request of a command, which is open until its turn is over. */
+  #running: AbortController | undefined;
   #disposed = false;
   /** How often events were lost on their way into the store since the server was last asked. */
   #lostEvents = 0;
@@ -76,6 +65,12 @@ export class MissionRunner {
     this.#incoming = new Coalescer((events) => {
       this.#store(events);
     });
+    this.requests = new RequestDesk({
+      ...context,
+      head: () => this.#head,
+      stored: (key) => context.store.keyed(head.id, key),
+      record: (...bodies) => this.#record(...bodies),
+    });
   }
 
   get head(): MissionHead {
@@ -86,6 +81,7 @@ export class MissionRunner {
   dispose(): void {
     this.#incoming.flush();
     this.#disposed = true;
+    this.#running?.abort();
     this.#stopWaiting();
     this.#resync.dispose();
   }
@@ -100,6 +96,8 @@ export class MissionRunner {
       if (key !== undefined) this.#touched?.add(key);
       this.#incoming.add(event);
       this.#observe(event);
+      // What follows at once is known to be of this mission only by what is stored.
+      if (event.type === "session" && event.parentId !== undefined) this.#incoming.flush();
     }
     if (incomplete && !this.#resync.pending)
       this.#resync.set(200, () => {
@@ -110,7 +108,10 @@ export class MissionRunner {
 
   /** The stream is open again: takes up what was missed. Resolves when that is done, or has failed. */
   connected(): Promise<void> {
-    return this.#later(() => this.#conclude());
+    return this.#later(async () => {
+      await this.#conclude();
+      this.requests.weighAgain();
+    });
   }
 
   /** The stream is gone. */
@@ -120,9 +121,11 @@ export class MissionRunner {
   }
 
   /** The server is gone for good, and with it whatever ran. */
-  serverDied(failure: Failure): void {
+  serverDied(): void {
     void this.#later(() => {
-      if (this.#head.turnMessageId !== undefined) this.#finish("interrupted", failure);
+      const { turnMessageId, sessionId, busy } = this.#head;
+      if (turnMessageId !== undefined) this.#finish("interrupted", cutOff);
+      else if (busy && sessionId !== undefined) this.#record({ type: "session_state", sessionId, state: "idle" });
       return Promise.resolve();
     });
   }
@@ -161,20 +164,38 @@ export class MissionRunner {
   #store(events: readonly EventBody[]): void {
     if (this.#disposed) return;
     try {
-      this.#record(...events);
+      const news = events.filter((event) => !delivery.isEcho(event));
+      this.#record(...news, ...this.#confirmation(news));
     } catch (error) {
       this.#lostEvents++;
       this.#context.onStoreFault(error);
     }
   }
 
+  /** The message that is being sent was seen at OpenCode. */
+  #confirmation(events: readonly EventBody[]): EventBody[] {
+    const sending = this.#sending;
+    const seen = events.some((event) => event.type === "message" && event.messageId === sending?.messageId);
+    if (!sending || !seen) return [];
+    // A command that was stopped while OpenCode prepared it begins its turn nevertheless.
+    if (this.#stopped && sending.command) void this.#later(() => this.#abort());
+    return [inState(sending, "sent")];
+  }
+
+  get #sending(): PendingMessage | undefined {
+    return this.#head.pending.find((message) => message.state === "sending");
+  }
+
   /** Append first, publish second: when storing throws, nothing was published. */
   #record(...bodies: EventBody[]): void {
+    if (bodies.length === 0 || this.#disposed) return;
     const before = this.#head;
-    const stored = this.#context.store.append(this.missionId, bodies, Date.now());
+    const weighed = bodies.map((body) => this.requests.weigh(body));
+    const stored = this.#context.store.append(this.missionId, weighed, Date.now());
     // Whoever hears of it may at once ask something of this runner.
     this.#head = stored.head;
     this.#context.publish(stored, before);
+    if (stored.head.requests !== before.requests) this.requests.answerAllowed();
   }
 
   /** Fetches what the server holds, stores what is missing, and ends the turn when the server says that it is over. */
@@ -190,33 +211,27 @@ export class MissionRunner {
       return;
     }
     if (turn === undefined) {
-      void this.#later(() => this.#sendNext());
+      this.wake();
       return;
     }
-    const sending = this.#head.pending.find((message) => message.state === "sending");
-    if (sending && !(await engine.holds(session, turn))) {
-      await this.#hand(engine, session, sending);
+    const sending = this.#sending;
+    if (sending && !this.#turnError && (!this.#stopped || this.#running) && !(await engine.holds(session, turn))) {
+      await this.#handAgain(engine, session, sending);
       return;
     }
-    if (sending) this.#record({ ...queued(sending), state: "sent" });
     this.#judge(turn);
   }
 
   /** The server is not at work on the turn. Decides how it ended, from what is stored. */
   #judge(turn: string): void {
     const { transcript } = this.#context.store.snapshot(this.missionId, 50).view;
-    const answer = transcript.messages.findLast((message) => message.parentId === turn);
-    const age = Date.now() - (this.#head.turnStartedAt ?? 0);
-    if (!answer && !this.#turnError && !this.#stopped && age < patienceMs) {
-      this.#settleIn(1_000);
-      return;
-    }
-    const failure = answer ? answer.error : this.#turnError;
-    if (this.#stopped || failure?.name === "MessageAbortedError") this.#finish("interrupted");
-    else if (failure) this.#finish("failed", failure);
-    else if (answer?.completedAt === undefined)
-      this.#finish("interrupted", { name: "Interrupted", message: "OpenCode ended while the agent was at work." });
-    else this.#finish("completed");
+    const end = delivery.endOfTurn(transcript, turn, {
+      error: this.#turnError,
+      stopped: this.#stopped,
+      age: Date.now() - (this.#head.turnStartedAt ?? 0),
+    });
+    if (end) this.#finish(end.outcome, end.failure);
+    else this.#settleIn(1_000);
   }
 
   #finish(outcome: Outcome, failure?: Failure): void {
@@ -234,29 +249,26 @@ export class MissionRunner {
       outcome,
       ...(failure && { failure }),
     };
-    if (outcome === "completed") this.#record(end);
+    // The user's stop holds what waits. A turn that was cut off, or interrupted for another message, is followed by it.
+    const goesOn = outcome === "completed" || (outcome === "interrupted" && nextMessage(this.#head) !== undefined);
+    const sending = this.#sending;
+    if (sending) this.#record(inState(sending, "sent"));
+    if (goesOn) this.#record(end);
     else this.#record(end, { type: "mission_status_changed", status: outcome });
-    void this.#later(() => this.#sendNext());
+    this.#context.release(this.missionId);
+    this.wake();
   }
 
   /** Stores what the server holds and we do not. Says whether the mission's own session is at work. */
   async #fetch(engine: Engine, session: SessionRef): Promise<boolean> {
     const touched = new Set<string>();
     this.#touched = touched;
-    const { store } = this.#context;
     try {
-      let since = this.#head.turnMessageId ?? store.lastMessageId(this.missionId, session.sessionId);
-      let snapshot = await engine.snapshot(session, since);
-      if (since !== undefined && this.#head.turnMessageId === undefined && !snapshot.messageIds.includes(since)) {
-        // The newest message that we know was taken back; others before it may have been as well.
-        since = undefined;
-        snapshot = await engine.snapshot(session, since);
-      }
+      const { snapshot, stored } = await fetchSnapshot(engine, session, this.#head, this.#context.store);
       this.#incoming.flush();
       const now = Date.now();
       const translated = snapshot.events.flatMap((raw) => this.#translator.translate(raw, now, "rest").events);
-      const stored = store.messageIds(this.missionId, session.sessionId, since);
-      this.#store(missedEvents({ snapshot, translated, touched, head: this.#head, stored }));
+      this.#store(missedEvents({ snapshot, translated, touched, head: this.#head, stored: stored() }));
       return snapshot.busy;
     } finally {
       this.#touched = undefined;
@@ -265,83 +277,97 @@ export class MissionRunner {
 
   // --- the user's wishes ------------------------------------------------------------------------------------------
 
-  /** Puts a message at the end of the queue and sends it as soon as its turn comes. */
-  send(message: { text: string; agent?: string; model?: ModelRef }): void {
-    const bodies: EventBody[] = [{ type: "message_queued", queueId: randomUUID(), ...message, state: "queued" }];
-    if (this.#head.status !== "active" && this.#head.status !== "pending")
-      bodies.push({ type: "mission_status_changed", status: "active" });
-    this.#record(...bodies);
-    void this.#later(() => this.#sendNext());
+  /** Puts a message at the end of the queue and sends it as soon as its turn comes. Returns its id in the queue. */
+  send(message: Pick<PendingMessage, "text" | "agent" | "model" | "attachments" | "command">): string {
+    const queueId = randomUUID();
+    this.#record({ type: "message_queued", queueId, ...message, state: "queued" }, ...this.#opening());
+    this.wake();
+    return queueId;
   }
 
-  /** Tries again to send what waits, after a launch that failed. */
+  /** Sends what waits or was held; where nothing does, asks the agent to go on. */
   resume(): void {
-    if (this.#head.status !== "active") this.#record({ type: "mission_status_changed", status: "active" });
-    void this.#later(() => this.#sendNext());
-  }
-
-  /** Stops the turn that runs, or keeps the next message from being sent. */
-  async stop(): Promise<void> {
-    const session = this.#session;
-    if (this.#head.turnMessageId === undefined || !session) {
-      if (this.#head.pending.length > 0) this.#record({ type: "mission_status_changed", status: "interrupted" });
+    if (this.#head.pending.length === 0) {
+      this.send({ text: "Continue." });
       return;
     }
+    this.#record(...released(this.#head), ...this.#opening());
+    this.wake();
+  }
+
+  /** Interrupts the turn that runs for a message that waits. */
+  async sendNow(queueId: string): Promise<void> {
+    this.#record(...urged(this.#head, queueId), ...this.#opening());
+    if (this.#head.turnMessageId === undefined) this.wake();
+    else await this.#abort();
+  }
+
+  /** Stops the turn that runs. What waits is kept, and held until the user says what is to become of it. */
+  async stop(): Promise<void> {
+    this.#record(...held(this.#head));
+    if (this.#head.busy) await this.#abort();
+    else if (this.#head.pending.length > 0) {
+      this.#record({ type: "mission_status_changed", status: "interrupted" }, ...this.#unwaiting());
+      this.#context.release(this.missionId);
+    }
+  }
+
+  async #abort(): Promise<void> {
+    const session = this.#session;
+    if (!session) return;
     this.#stopped = true;
     const engine = await this.#context.ensureEngine();
     await engine.abort(session);
     this.#settleIn(errorQuietMs);
   }
 
-  async answerPermission(requestId: string, reply: PermissionReply, reason: string | undefined): Promise<void> {
-    await this.#answer(requestId, (engine) => engine.answerPermission(this.#head.directory, requestId, reply, reason));
+  #opening(): EventBody[] {
+    return isOpen(this.#head) ? [] : [{ type: "mission_status_changed", status: "active" }];
   }
 
-  /** `answers` undefined: the question is turned down. */
-  async answerQuestion(requestId: string, answers: string[][] | undefined): Promise<void> {
-    await this.#answer(requestId, (engine) => engine.answerQuestion(this.#head.directory, requestId, answers));
-  }
-
-  async #answer(requestId: string, give: (engine: Engine) => Promise<void>): Promise<void> {
-    const request = this.#head.requests.find((open) => open.id === requestId);
-    if (!request) throw new OpenAgentError("request_gone", "That request is answered already.", { requestId });
-    try {
-      await give(await this.#context.ensureEngine());
-    } catch (error) {
-      if (!(error instanceof OpenAgentError) || error.code !== "request_gone") throw error;
-      this.#record({ type: "request_answered", sessionId: request.sessionId, requestId, answer: "gone" });
-      throw new OpenAgentError("request_gone", "OpenCode waits for that answer no more.", { requestId }, error);
-    }
+  #unwaiting(): EventBody[] {
+    return this.#head.waitingSince === undefined ? [] : [{ type: "mission_updated", waitingSince: null }];
   }
 
   update(bodies: readonly EventBody[]): void {
     this.#record(...bodies);
   }
 
+  /** Runs a job while nothing is sent and no turn is concluded. */
+  alone<T>(job: () => Promise<T>): Promise<T> {
+    return this.#work.run(job);
+  }
+
   // --- sending ----------------------------------------------------------------------------------------------------
+
+  /** Sends the next message if the mission can take it. */
+  wake(): void {
+    void this.#later(() => this.#sendNext());
+  }
 
   async #sendNext(): Promise<void> {
     if (this.#head.turnMessageId !== undefined || this.#head.busy) return;
-    if (this.#head.status !== "active" && this.#head.status !== "pending") return;
-    const next = this.#head.pending[0];
-    if (!next) return;
+    const next = isOpen(this.#head) ? nextMessage(this.#head) : undefined;
+    if (!next) {
+      this.#record(...this.#unwaiting());
+      this.#context.release(this.missionId);
+      return;
+    }
+    if (!this.#context.admit(this.missionId)) {
+      if (this.#head.waitingSince === undefined) this.#record({ type: "mission_updated", waitingSince: Date.now() });
+      return;
+    }
     try {
-      if (this.#head.server === ownServer && !existsSync(this.#head.directory))
-        throw new OpenAgentError("folder_missing", `The folder ${this.#head.directory} is gone.`, {
-          path: this.#head.directory,
-        });
+      delivery.requireFolder(this.#head);
       const engine = await this.#context.ensureEngine();
-      if (engine.id !== this.#head.server)
-        throw new OpenAgentError(
-          "opencode_unreachable",
-          `This mission lives on another OpenCode server (${this.#head.server}).`,
-        );
+      await delivery.requireSendable(engine, this.#head, next);
       const agent = next.agent ?? this.#head.agent;
       const model =
         next.model ?? this.#head.model ?? (await this.#context.defaultModel(engine, this.#head.directory, agent));
       const session = this.#session ?? (await this.#open(engine));
-      const ready = this.#begin(session, next, agent, model);
+      const ready = this.#begin(session, next.queueId, agent, model);
       if (ready) await this.#hand(engine, session, ready);
+      else this.wake();
     } catch (error) {
       this.#launchFailed(error);
     }
@@ -349,12 +375,12 @@ export class MissionRunner {
 
   #launchFailed(error: unknown): void {
     this.#context.log.warn(`Mission ${this.missionId}: ${describeError(error)}`);
-    const name = error instanceof OpenAgentError ? error.code : "internal";
-    const failure = { name, message: describeError(error) };
     this.#store([
-      { type: "launch_failed", failure },
+      { type: "launch_failed", failure: failureOf(error) },
       { type: "mission_status_changed", status: "failed" },
+      ...this.#unwaiting(),
     ]);
+    this.#context.release(this.missionId);
   }
 
   get #session(): SessionRef | undefined {
@@ -370,35 +396,18 @@ export class MissionRunner {
   }
 
   /** The message becomes part of the transcript in the same transaction in which it leaves the queue. */
-  #begin(session: SessionRef, next: PendingMessage, agent?: string, model?: ModelRef): PendingMessage | undefined {
-    // It may have been taken back while the engine started.
-    if (!this.#head.pending.some((message) => message.queueId === next.queueId)) return undefined;
-    if (this.#head.status !== "active" && this.#head.status !== "pending") return undefined;
+  #begin(session: SessionRef, queueId: string, agent?: string, model?: ModelRef): PendingMessage | undefined {
+    const next = nextMessage(this.#head);
+    // It may have been changed, moved or taken back while the engine started.
+    if (this.#disposed || next?.queueId !== queueId || !isOpen(this.#head)) return undefined;
     const now = Date.now();
     const { sessionId } = session;
-    const messageId = ascendingId("msg", now, this.#context.store.lastMessageId(this.missionId, sessionId));
-    const partId = messageId.replace(/^msg/, "prt");
+    const messageId = nextMessageId(sessionId, this.#context.store.lastMessageId(this.missionId, sessionId), now);
     this.#turnError = undefined;
     this.#stopped = false;
-    const sending: PendingMessage = {
-      ...next,
-      ...(agent !== undefined && { agent }),
-      ...(model && { model }),
-      state: "sending",
-      messageId,
-    };
+    const sending = delivery.beingSent(next, messageId, agent, model);
     this.#record(
-      { ...queued(sending), state: "sending" },
-      {
-        type: "message",
-        sessionId,
-        messageId,
-        role: "user",
-        createdAt: now,
-        ...(agent !== undefined && { agent }),
-        ...(model && { model }),
-      },
-      { type: "user_message", sessionId, messageId, partId, text: next.text },
+      ...delivery.begun(sending, messageId, sessionId, now),
       ...(this.#head.status === "active" ? [] : [{ type: "mission_status_changed", status: "active" } as const]),
     );
     return sending;
@@ -409,39 +418,49 @@ export class MissionRunner {
    * looked at first, now or after the next connection (`#conclude`).
    */
   async #hand(engine: Engine, session: SessionRef, message: PendingMessage): Promise<void> {
-    const { messageId, text, agent, model } = message;
-    if (messageId === undefined) return;
-    const prompt = {
-      messageId,
-      partId: messageId.replace(/^msg/, "prt"),
-      text,
-      ...(agent !== undefined && { agent }),
-      ...(model && { model }),
+    const prompt = delivery.promptOf(message);
+    if (!prompt || this.#disposed) return;
+    this.#handedAt = Date.now();
+    const request = new AbortController();
+    const handed = engine.prompt(session, prompt, request.signal);
+    const over = () => {
+      if (this.#running === request) this.#running = undefined;
     };
-    try {
-      await engine.prompt(session, prompt);
-    } catch (error) {
-      if (error instanceof OpenAgentError && error.code === "opencode_unreachable") {
-        this.#context.log.warn(
-          `Mission ${this.missionId}: it is not known whether a message arrived (${error.message}).`,
-        );
-        await sleep(1_000);
-        this.#settleIn(quietMs);
-        return;
-      }
-      const failure = {
-        name: error instanceof OpenAgentError ? error.code : "internal",
-        message: describeError(error),
-      };
-      this.#record({ ...queued(message), state: "removed" });
-      this.#finish("failed", failure);
-      return;
-    }
-    this.#record({ ...queued(message), state: "sent" });
+    // A command is answered when its turn is over, which nothing here may wait for.
+    if (message.command) {
+      this.#running = request;
+      handed.then(over, (error: unknown) => {
+        over();
+        void this.#later(() => this.#handFailed(message, error));
+      });
+    } else await handed.catch((error: unknown) => this.#handFailed(message, error));
     this.#watchSilence();
-    this.#patience.set(patienceMs, () => {
+    this.#patience.set(delivery.patienceMs, () => {
       void this.#later(() => this.#conclude());
     });
+  }
+
+  #handFailed(message: PendingMessage, error: unknown): Promise<void> {
+    if (this.#sending?.messageId !== message.messageId) return Promise.resolve();
+    if (error instanceof OpenAgentError && error.code === "opencode_unreachable") {
+      const words = "it is not known whether a message arrived";
+      this.#context.log.warn(`Mission ${this.missionId}: ${words} (${error.message}).`);
+      this.#handedAt = 0;
+      this.#settleIn(1_000 + quietMs);
+    } else {
+      this.#record(inState(message, "removed"));
+      this.#finish("failed", this.#turnError ?? failureOf(error));
+    }
+    return Promise.resolve();
+  }
+
+  /** OpenCode does not hold the message that is being sent. */
+  async #handAgain(engine: Engine, session: SessionRef, message: PendingMessage): Promise<void> {
+    const facts = { open: this.#running !== undefined, handedAt: this.#handedAt, begunAt: this.#head.turnStartedAt };
+    const step = await delivery.whenNotHeld(engine, session, message, facts);
+    if (step === "wait") this.#settleIn(1_000);
+    else if (step === "again") await this.#hand(engine, session, message);
+    else this.#finish("interrupted", delivery.unknownDelivery);
   }
 
   #later(job: () => Promise<void>): Promise<void> {
@@ -455,16 +474,4 @@ export class MissionRunner {
       }
     });
   }
-}
-
-function queued(message: PendingMessage) {
-  const { queueId, text, agent, model, messageId } = message;
-  return {
-    type: "message_queued" as const,
-    queueId,
-    text,
-    ...(agent !== undefined && { agent }),
-    ...(model && { model }),
-    ...(messageId !== undefined && { messageId }),
-  };
 }

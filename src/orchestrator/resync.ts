@@ -1,6 +1,7 @@
-import type { Snapshot } from "../opencode/engine.ts";
+import type { Engine, SessionRef, Snapshot } from "../opencode/engine.ts";
 import { keyOf, type EngineEvent, type EventBody } from "../protocol/event.ts";
 import type { MissionHead } from "../protocol/mission.ts";
+import type { Store } from "../store/store.ts";
 
 export interface Resync {
   snapshot: Snapshot;
@@ -11,6 +12,23 @@ export interface Resync {
   head: MissionHead;
   /** Messages of the mission's own session that are stored and should be in the snapshot. */
   stored: readonly string[];
+}
+
+/** What the server holds of a mission from its last turn on, and of the same messages those that are stored. */
+export async function fetchSnapshot(
+  engine: Engine,
+  session: SessionRef,
+  head: MissionHead,
+  store: Store,
+): Promise<{ snapshot: Snapshot; stored: () => string[] }> {
+  let since = head.turnMessageId ?? store.lastMessageId(head.id, session.sessionId);
+  let snapshot = await engine.snapshot(session, since);
+  if (since !== undefined && head.turnMessageId === undefined && !snapshot.messageIds.includes(since)) {
+    // The newest message that we know was taken back; others before it may have been as well.
+    since = undefined;
+    snapshot = await engine.snapshot(session, since);
+  }
+  return { snapshot, stored: () => store.messageIds(head.id, session.sessionId, since) };
 }
 
 /** What is missing in the store, or is no more, by what the server holds. */

@@ -3,17 +3,23 @@
  *
  * Adding a field or a type is compatible; changing one is not, since every event ever stored is read again.
  */
+import type { FileChange } from "./changes.ts";
+import type { CommandCall, MessageAttachment } from "./attachment.ts";
 import type {
+  CallRef,
+  ContextLimit,
   Failure,
   MissionStatus,
   ModelRef,
   Outcome,
+  PendingMessage,
   PermissionReply,
   PermissionRequest,
   QuestionRequest,
   Todo,
   Tokens,
 } from "./mission.ts";
+import type { AllowedBy, PermissionMode } from "./permission.ts";
 
 /** How a tool call is drawn. Made where OpenCode's tool names are known, so that the page needs to know none. */
 export interface ToolCard {
@@ -31,6 +37,8 @@ export interface ToolCard {
   /** Absolute path of the file it is about, and the line to show there. */
   path?: string;
   line?: number;
+  /** It wrote the whole file: one that was not there before, or another's place. */
+  created?: boolean;
   /** How the output is read. */
   body: "terminal" | "text" | "markdown" | "diff" | "source";
   /** Unified diff, for `diff`. */
@@ -63,6 +71,8 @@ export interface MessageInfo extends InMessage {
   tokens?: Tokens;
   finish?: string;
   error?: Failure;
+  /** Written down by us before OpenCode was seen to hold it. */
+  unconfirmed?: boolean;
 }
 
 /** A text of the user. `synthetic`: put in by OpenCode on the user's behalf. */
@@ -70,6 +80,8 @@ export interface UserMessage extends InPart {
   type: "user_message";
   text: string;
   synthetic?: boolean;
+  /** The text is the user's call of this command; what OpenCode makes of it stands beside it. */
+  command?: string;
 }
 
 export interface Attachment extends InPart {
@@ -135,11 +147,23 @@ export interface StepFinished extends InPart {
   reason: string;
   cost: number;
   tokens: Tokens;
+  /** OpenCode took a snapshot of the folder after it. */
+  snapshot?: boolean;
 }
 
 export interface FilesChanged extends InPart {
   type: "files_changed";
   files: string[];
+}
+
+/**
+ * What the turn of a user's message did to the files of the folder, as far as it has come. `more`: files that are left
+ * out here, since they are too many.
+ */
+export interface TurnChanges extends InMessage {
+  type: "turn_changes";
+  files: FileChange[];
+  more?: number;
 }
 
 /** The conversation so far was replaced by a summary of it. */
@@ -154,6 +178,8 @@ export interface SessionInfo extends InSession {
   title: string;
   agent?: string;
   cost: number;
+  /** This message and all after it are taken back, until the next message removes them for good. */
+  revertedFrom?: string;
 }
 
 export interface SessionState extends InSession {
@@ -178,6 +204,9 @@ export interface RequestAnswered extends InSession {
   type: "request_answered";
   requestId: string;
   answer: PermissionReply | "answered" | "rejected" | "gone";
+  /** The rules or the mode that allowed it, and the tool call that waited for it. */
+  allowedBy?: AllowedBy;
+  call?: CallRef;
 }
 
 export interface Todos extends InSession {
@@ -219,6 +248,7 @@ export type EngineEvent =
   | ToolResult
   | StepFinished
   | FilesChanged
+  | TurnChanges
   | Compaction
   | SessionInfo
   | SessionState
@@ -246,7 +276,10 @@ export interface MissionUpdated {
   archivedAt?: number | null;
   agent?: string | null;
   model?: ModelRef | null;
+  permissions?: PermissionMode | null;
   sessionId?: string;
+  waitingSince?: number | null;
+  contextLimit?: ContextLimit;
 }
 
 export interface MissionStatusChanged {
@@ -261,7 +294,13 @@ export interface MessageQueued {
   text: string;
   agent?: string;
   model?: ModelRef;
-  state: "queued" | "sending" | "sent" | "removed";
+  attachments?: MessageAttachment[];
+  command?: CommandCall;
+  state: PendingMessage["state"] | "sent" | "removed";
+  rank?: number;
+  urgent?: boolean;
+  /** Epoch milliseconds; the time of the event where it is absent. */
+  queuedAt?: number;
   /** Given from `sending` on. */
   messageId?: string;
 }
@@ -279,11 +318,67 @@ export interface TurnEnded {
   sessionId?: string;
   outcome: Outcome;
   failure?: Failure;
+  /** Epoch milliseconds; the time of the event where it is absent. */
+  at?: number;
+}
+
+/** The user took back a turn and all after it, and with them these files. `undone`: and brought them back. */
+export interface TurnReverted {
+  type: "turn_reverted";
+  sessionId: string;
+  messageId: string;
+  files: string[];
+  undone?: boolean;
+}
+
+/** The user keeps what the turns up to that of the message `upTo` did to these files. */
+export interface ChangesAccepted {
+  type: "changes_accepted";
+  paths: string[];
+  upTo: string;
+}
+
+/** The user has been told of something. Of several windows, the one whose event is stored tells. */
+export interface Notice {
+  type: "notice";
+  /** What of, such as `ended:<time>` or what `requestKey` gives. */
+  key: string;
+}
+
+/** Names a request in a notice. */
+export function requestKey(requestId: string): string {
+  return `request:${requestId}`;
+}
+
+/** The request that the key of a notice names. */
+export function requestOf(key: string): string | undefined {
+  return key.startsWith("request:") ? key.slice("request:".length) : undefined;
 }
 
 /** What we and the user did. */
 export type OwnEvent =
-  MissionCreated | MissionUpdated | MissionStatusChanged | MessageQueued | LaunchFailed | TurnEnded;
+  | MissionCreated
+  | MissionUpdated
+  | MissionStatusChanged
+  | MessageQueued
+  | LaunchFailed
+  | TurnEnded
+  | TurnReverted
+  | ChangesAccepted
+  | Notice;
+
+/** The types of `OwnEvent`: none of them is a sign of life of the agent. */
+export const ownTypes = [
+  "mission_created",
+  "mission_updated",
+  "mission_status_changed",
+  "message_queued",
+  "launch_failed",
+  "turn_ended",
+  "turn_reverted",
+  "changes_accepted",
+  "notice",
+] as const satisfies OwnEvent["type"][];
 
 export type EventBody = EngineEvent | OwnEvent;
 
@@ -346,6 +441,12 @@ export function keyOf(body: EventBody): string | undefined {
       return `queued:${body.queueId}`;
     case "turn_ended":
       return `turn:${body.messageId}`;
+    case "notice":
+      return `notice:${body.key}`;
+    case "turn_changes":
+      return `changes:${body.messageId}`;
+    case "turn_reverted":
+      return `reverted:${body.messageId}`;
     case "error":
     case "raw":
       return `${body.type}:${body.id}`;
@@ -355,13 +456,9 @@ export function keyOf(body: EventBody): string | undefined {
     case "mission_updated":
     case "mission_status_changed":
     case "launch_failed":
+    case "changes_accepted":
       return undefined;
   }
-}
-
-/** Events that only bridge the time until the whole is stored under the same part. */
-export function isEphemeral(body: EventBody): body is TextDelta | ToolOutput {
-  return body.type === "text_delta" || body.type === "tool_output";
 }
 
 /** Whether this event holds the whole of its part, so that the ephemeral events of the part can go. */

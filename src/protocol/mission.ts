@@ -1,4 +1,6 @@
 /** Names and shapes of a mission. Plain data; shared by host, page and tests. */
+import type { CommandCall, MessageAttachment } from "./attachment.ts";
+import type { AllowedBy, PermissionMode } from "./permission.ts";
 
 /** What became of a mission as a whole. Same words as Open Agent's HTTP API. */
 export type MissionStatus =
@@ -9,6 +11,14 @@ export type MissionStatus =
   | "interrupted" // its last turn was stopped or cut off
   | "blocked"
   | "not_feasible";
+
+/** What the user may say of a mission whose work has ended. */
+export const verdicts = ["completed", "blocked", "not_feasible"] as const satisfies MissionStatus[];
+export type Verdict = (typeof verdicts)[number];
+
+export function isVerdict(status: MissionStatus): status is Verdict {
+  return verdicts.some((verdict) => verdict === status);
+}
 
 /** What a mission does at this moment. */
 export type RunState = "idle" | "running" | "waiting_for_tool" | "waiting_for_you";
@@ -42,8 +52,6 @@ export interface Tokens {
   cacheWrite: number;
 }
 
-export const noTokens: Tokens = { input: 0, output: 0, reasoning: 0, cacheRead: 0, cacheWrite: 0 };
-
 /** All that one request to the model held: how full its context is. */
 export function contextTokens(tokens: Tokens): number {
   return tokens.input + tokens.output + tokens.reasoning + tokens.cacheRead + tokens.cacheWrite;
@@ -53,6 +61,12 @@ export interface Todo {
   content: string;
   status: string;
   priority: string;
+}
+
+/** A tool call of the agent, as its message and its own id name it. */
+export interface CallRef {
+  messageId: string;
+  callId: string;
 }
 
 /** The agent wants to do something that its rules do not allow without asking. */
@@ -69,6 +83,12 @@ export interface PermissionRequest {
   detail: string;
   /** A unified diff, where the request is an edit. */
   diff?: string;
+  /** Absolute paths of all the files that it would change, where the request is an edit and they are known. */
+  paths?: string[];
+  /** The tool call that waits for it. */
+  call?: CallRef;
+  /** Set when the user need not be asked: what allows it. The answer is on its way. */
+  allowedBy?: AllowedBy;
   /** Epoch milliseconds. */
   askedAt: number;
 }
@@ -118,7 +138,15 @@ export interface PendingMessage {
   text: string;
   agent?: string;
   model?: ModelRef;
-  state: "queued" | "sending";
+  attachments?: MessageAttachment[];
+  /** The text calls a command of OpenCode. */
+  command?: CommandCall;
+  /** `held`: the user stopped the mission and has not said what is to become of it. */
+  state: "queued" | "held" | "sending";
+  /** Its place in the queue is by this number; `queuedAt` where it was never moved. */
+  rank?: number;
+  /** The turn that runs is interrupted for it. */
+  urgent?: boolean;
   /** OpenCode's id of it, given when it is sent: ids must grow in the order of the conversation. */
   messageId?: string;
   queuedAt: number;
@@ -129,6 +157,18 @@ export interface ChildSession {
   parentId: string;
   title: string;
   agent?: string;
+  /** It is at work. */
+  busy?: boolean;
+  /** What it does, or did last, in one line. */
+  activity?: string;
+  /** Why it failed. */
+  failure?: Failure;
+}
+
+/** How many tokens the context of a model holds, as OpenCode lists it; 0: not known. `model` is `provider/model`. */
+export interface ContextLimit {
+  model: string;
+  tokens: number;
 }
 
 /**
@@ -146,6 +186,8 @@ export interface MissionHead {
   server: string;
   agent?: string;
   model?: ModelRef;
+  /** In place of the setting. */
+  permissions?: PermissionMode;
   /** OpenCode's session: one for the mission's whole life. Absent until the first prompt is sent. */
   sessionId?: string;
   createdAt: number;
@@ -153,17 +195,26 @@ export interface MissionHead {
   archivedAt?: number;
   /** The user's message whose turn runs. */
   turnMessageId?: string;
+  /** The user's message from which on the conversation is taken back, until the next message. */
+  revertedFrom?: string;
   /** Begin of the turn that runs, or of the last one. */
   turnStartedAt?: number;
   turnEndedAt?: number;
   requests: UserRequest[];
+  /** In the order in which they are to be sent. */
   pending: PendingMessage[];
+  /** Since when a message waits for other missions to end, since only so many may run at once. */
+  waitingSince?: number;
   todos: Todo[];
   children: Record<string, ChildSession>;
   /** Cost by session, so that a child is counted once. */
   costs: Record<string, number>;
   /** Tokens in the context of the mission's own session at its latest step. */
   contextTokens: number;
+  /** Of the model that answered last. */
+  contextLimit?: ContextLimit;
+  /** The latest summary that takes the place of the conversation before it, by the message that asks for it. */
+  summary?: { messageId: string; state: "running" | "done" };
   /** Agent and model of the latest answer. */
   usedAgent?: string;
   usedModel?: ModelRef;
@@ -176,6 +227,37 @@ export interface MissionHead {
   runningTools: string[];
   /** First line of the latest finished answer. */
   lastLine?: string;
+}
+
+/** How full the context is, from 0 to 1; undefined while that is not known. */
+export function contextShare(head: MissionHead): number | undefined {
+  const { contextLimit: limit, usedModel } = head;
+  if (!limit || limit.tokens <= 0 || head.contextTokens <= 0) return undefined;
+  if (usedModel && limit.model !== formatModel(usedModel)) return undefined;
+  return Math.min(1, head.contextTokens / limit.tokens);
+}
+
+/** Why the conversation cannot be summarised at the moment, for the user to read. */
+export function compactRefusal(head: MissionHead): string | undefined {
+  if (isRunning(head)) return "The mission is at work. Its conversation can be summarised when it is done.";
+  if (isOpen(head) && nextMessage(head))
+    return "A message waits to be sent. The conversation can be summarised after it.";
+  if (head.sessionId === undefined) return "There is no conversation to summarise yet.";
+  return undefined;
+}
+
+/** Whether the mission takes up what is queued by itself. */
+export function isOpen(head: MissionHead): boolean {
+  return head.status === "active" || head.status === "pending";
+}
+
+export function rankOf(message: PendingMessage): number {
+  return message.rank ?? message.queuedAt;
+}
+
+/** The message to send when the turn is over. */
+export function nextMessage(head: MissionHead): PendingMessage | undefined {
+  return head.pending.find((message) => message.state === "queued");
 }
 
 export function totalCost(head: MissionHead): number {

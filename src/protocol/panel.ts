@@ -1,7 +1,9 @@
 /** What the mission panel's page and its host say to each other. */
+import type { MessageAttachment } from "./attachment.ts";
 import type { EngineState } from "./engineState.ts";
 import type { EventBatch, MissionEvent, ToolCard } from "./event.ts";
 import type { PermissionReply } from "./mission.ts";
+import type { RuleScope } from "./permission.ts";
 import type { MissionView } from "./reduce.ts";
 import type { Message, Part, ToolPart, Transcript } from "./transcript.ts";
 
@@ -10,11 +12,54 @@ export interface PageState {
   missionId: string;
   /** Unsent text by mission. */
   drafts: Record<string, string>;
+  /** The sub-agent whose session is shown. */
+  subAgent?: string;
+  /** What they carry beside their text. */
+  attachments?: Record<string, MessageAttachment[]>;
 }
+
+/** The newest part of a sub-agent's session, and the seq that it stands at. */
+export interface SessionView {
+  sessionId: string;
+  transcript: Transcript;
+  seq: number;
+}
+
+/** Something that can be put into the place of the word at the caret. */
+export interface Suggestion {
+  key: string;
+  label: string;
+  detail: string;
+  /** Codicon id. */
+  icon: string;
+  /** What takes the word's place, and what comes with it. */
+  insert: string;
+  attachment?: MessageAttachment;
+  /** Names of a command's arguments. */
+  hint?: string;
+  /** The host knows the rest: it is asked for it with `insertReference` when this is chosen. */
+  resolve?: boolean;
+}
+
+/** What the user can do in the composer by a command of the editor. */
+export const composerActions = ["focus", "commands", "context", "send", "previous", "next"] as const;
+export type ComposerAction = (typeof composerActions)[number];
 
 export type HostMessage =
   /** The page shows this mission from here on. */
-  | { type: "open"; view: MissionView; seq: number; engine: EngineState; folder: string; canAct: boolean }
+  | {
+      type: "open";
+      view: MissionView;
+      seq: number;
+      engine: EngineState;
+      folder: string;
+      canAct: boolean;
+      /** The host's clock, and when the agent last gave a sign of life by it. */
+      now: number;
+      activeAt: number;
+    }
+  /** The sub-agent's session that is shown in place of the mission's own from here on; undefined: the mission's own. */
+  | { type: "session"; session: SessionView | undefined }
   | { type: "batch"; batch: EventBatch }
   | { type: "earlier"; transcript: Transcript }
   | { type: "detail"; partId: string; detail: PartDetail | undefined }
@@ -22,9 +67,18 @@ export type HostMessage =
   /** Events cannot be stored; undefined: they can again. */
   | { type: "fault"; message: string | undefined }
   /** Something that the page asked for was not done. */
-  | { type: "refused"; message: string; restoreDraft?: string }
+  | { type: "refused"; message: string; restoreDraft?: string; restoreAttachments?: MessageAttachment[] }
+  /** The mission's place among those that wait for others to end. */
+  | { type: "place"; place: number | undefined }
+  /** How many files the mission has changed by now, and lines. */
+  | { type: "changed"; files: number; additions: number; deletions: number }
   | { type: "missing"; message: string }
-  | { type: "focusComposer" };
+  | { type: "suggestions"; id: number; items: Suggestion[] }
+  /** Goes into the message at the caret, with what it carries. */
+  | { type: "insert"; text: string; attachments: MessageAttachment[] }
+  /** A picture of the mission's own; undefined: it is gone. */
+  | { type: "picture"; path: string; url: string | undefined }
+  | { type: "composer"; action: ComposerAction };
 
 /** The whole of a tool call, asked for when it is unfolded. */
 export interface PartDetail {
@@ -35,22 +89,48 @@ export interface PartDetail {
 
 /** What the page may ask of its host. A host that lacks a handler for one of these does not compile. */
 export interface PageRequests {
-  ready: { state: PageState | undefined };
+  /** `seq`: where the view that came with the document stands; 0 without one. */
+  ready: { state: PageState | undefined; seq: number };
   /** The page missed something, or processed everything up to `seq`. */
   reopen: object;
   ack: { seq: number };
-  earlier: { before: string };
+  /** Of the session of a sub-agent, where one is named. */
+  earlier: { before: string; sessionId?: string };
+  /** Shows the session of a sub-agent, or the mission's own again. */
+  showSession: { sessionId?: string };
   detail: { partId: string };
-  send: { text: string };
+  send: { text: string; attachments?: MessageAttachment[] };
+  /** What could stand for the word at the caret. Answered with the same id. */
+  suggest: { id: number; trigger: "/" | "@"; query: string };
+  /** The suggestion of this key was chosen, and the host knows what it stands for. */
+  insertReference: { key: string };
+  /** A file was pasted or dropped that is nowhere on this machine. */
+  attachFile: { name: string; mime: string; bytes: Uint8Array };
+  /** Files and folders were dropped. */
+  attachUris: { uris: string[] };
+  picture: { path: string };
+  editMessage: { queueId: string; text: string };
+  removeMessage: { queueId: string };
+  /** Before another message of the queue, or to its end. */
+  moveMessage: { queueId: string; before?: string };
+  sendMessageNow: { queueId: string };
   stop: object;
+  /** Sends what waits or is held; asks the agent to go on where nothing does. */
   resume: object;
-  answerPermission: { requestId: string; reply: PermissionReply; reason?: string };
+  /** With `always`: what of that which the request offers, and for whom. */
+  answerPermission: {
+    requestId: string;
+    reply: PermissionReply;
+    reason?: string;
+    patterns?: string[];
+    scope?: RuleScope;
+  };
   answerQuestion: { requestId: string; answers?: string[][] };
   openFile: { path: string; line?: number };
   showOutput: { partId: string };
   openLink: { href: string };
-  /** One of the commands that the panel has a button for. */
-  command: { id: PanelCommand };
+  /** One of the commands that the panel has a button for, called on a turn or a step. */
+  command: { id: PanelCommand; messageId?: string; partId?: string };
   /** The user works with this panel: it is not to be taken for another mission. */
   keep: object;
 }
@@ -59,17 +139,27 @@ export const panelCommands = [
   "connectProvider",
   "chooseModel",
   "chooseAgent",
+  "choosePermissions",
   "showLog",
   "restartOpenCode",
   "renameMission",
   "openSettings",
+  "compactMission",
+  "showChanges",
+  "showTurnChanges",
+  "reviewChanges",
+  "openDiff",
+  "revertTurn",
+  "unrevert",
+  "forkMission",
+  "attachFiles",
 ] as const;
 export type PanelCommand = (typeof panelCommands)[number];
 
 export type PageMessage = { [Type in keyof PageRequests]: { type: Type } & PageRequests[Type] }[keyof PageRequests];
 
 /** Longest text that the page is given at once, in UTF-16 units. */
-const textLimit = 60_000;
+export const textLimit = 60_000;
 export const detailLimit = 60_000;
 
 /** A view without what the page can ask for: inputs and outputs of finished calls, and the rest of very long texts. */

@@ -8,11 +8,24 @@ import type {
   MessageInfo,
   MessageQueued,
   MissionEvent,
+  RequestAnswered,
   TextDelta,
   ToolCall,
   ToolResult,
+  TurnChanges,
+  TurnReverted,
 } from "./event.ts";
-import { contextTokens, ownServer, type MissionHead, type PendingMessage, type RunState } from "./mission.ts";
+import { childChange, restingChildren } from "./children.ts";
+import {
+  contextTokens,
+  isVerdict,
+  ownServer,
+  rankOf,
+  type MissionHead,
+  type PendingMessage,
+  type RunState,
+} from "./mission.ts";
+import { openRequests } from "./permission.ts";
 import {
   runningOutputLimit,
   type Message,
@@ -57,16 +70,17 @@ export function newHead(missionId: string, at: number): MissionHead {
 }
 
 export function reduceHead(head: MissionHead, event: MissionEvent): MissionHead {
+  const children = childChange(head, event.body);
   const change = headChange(head, event.body, event.time);
-  if (!change) return head;
-  const next = { ...head, ...change, updatedAt: Math.max(head.updatedAt, event.time) };
+  if (!change && !children) return head;
+  const next = { ...head, ...children, ...change, updatedAt: Math.max(head.updatedAt, event.time) };
   next.runState = runStateOf(next);
   return next;
 }
 
 function runStateOf(head: MissionHead): RunState {
   if (!head.busy) return "idle";
-  if (head.requests.length > 0) return "waiting_for_you";
+  if (openRequests(head).length > 0) return "waiting_for_you";
   return head.runningTools.length > 0 ? "waiting_for_tool" : "running";
 }
 
@@ -89,13 +103,18 @@ function headChange(head: MissionHead, body: EventBody, time: number): Partial<M
         archivedAt: changed(body.archivedAt, head.archivedAt),
         agent: changed(body.agent, head.agent),
         model: changed(body.model, head.model),
+        permissions: changed(body.permissions, head.permissions),
+        waitingSince: changed(body.waitingSince, head.waitingSince),
+        contextLimit: body.contextLimit ?? head.contextLimit,
       };
     case "mission_status_changed":
+      // The user's verdict is on work that has ended.
+      if (head.busy && isVerdict(body.status)) return undefined;
       return { status: body.status, failure: body.status === "failed" ? head.failure : undefined };
     case "message_queued":
       return queueChange(head, body, time);
     case "launch_failed":
-      return { busy: false, turnMessageId: undefined, failure: body.failure };
+      return { busy: false, turnMessageId: undefined, turnEndedAt: time, failure: body.failure };
     case "turn_ended":
       return {
         busy: false,
@@ -103,13 +122,19 @@ function headChange(head: MissionHead, body: EventBody, time: number): Partial<M
         runningTools: [],
         requests: [],
         retry: undefined,
-        turnEndedAt: time,
+        summary: restingSummary(head),
+        children: restingChildren(head.children),
+        turnEndedAt: body.at ?? time,
         failure: body.failure,
       };
     case "session_state":
       if (body.sessionId !== head.sessionId) return undefined;
       // While a turn of ours runs, only its end makes the mission idle: OpenCode reports idle too early.
-      return { busy: body.state === "busy" || head.turnMessageId !== undefined, retry: undefined };
+      return {
+        busy: body.state === "busy" || head.turnMessageId !== undefined,
+        retry: undefined,
+        summary: body.state === "idle" ? restingSummary(head) : head.summary,
+      };
     case "retry":
       if (body.sessionId !== head.sessionId) return undefined;
       return { busy: true, retry: { attempt: body.attempt, message: body.message, nextAt: body.nextAt } };
@@ -124,15 +149,33 @@ function headChange(head: MissionHead, body: EventBody, time: number): Partial<M
     case "session": {
       const costs =
         body.cost === (head.costs[body.sessionId] ?? 0) ? head.costs : { ...head.costs, [body.sessionId]: body.cost };
-      if (body.parentId === undefined) return costs === head.costs ? undefined : { costs };
-      const child = { parentId: body.parentId, title: body.title, agent: body.agent };
+      if (body.parentId === undefined) {
+        const revertedFrom = body.sessionId === head.sessionId ? body.revertedFrom : head.revertedFrom;
+        return costs === head.costs && revertedFrom === head.revertedFrom ? undefined : { costs, revertedFrom };
+      }
+      const known = head.children[body.sessionId];
+      const child = { ...known, parentId: body.parentId, title: body.title, agent: body.agent };
       return { costs, children: { ...head.children, [body.sessionId]: child } };
     }
     case "message":
       if (body.sessionId !== head.sessionId || body.role !== "assistant") return undefined;
-      return { usedAgent: body.agent ?? head.usedAgent, usedModel: body.model ?? head.usedModel };
+      return {
+        // The summary is written by an agent that nobody chose.
+        usedAgent:
+          body.parentId !== undefined && body.parentId === head.summary?.messageId
+            ? head.usedAgent
+            : (body.agent ?? head.usedAgent),
+        usedModel: body.model ?? head.usedModel,
+      };
+    case "compaction":
+      if (body.sessionId !== head.sessionId) return undefined;
+      return { summary: { messageId: body.messageId, state: "running" } };
     case "step_finished":
-      return body.sessionId === head.sessionId ? { contextTokens: contextTokens(body.tokens) } : undefined;
+      if (body.sessionId !== head.sessionId) return undefined;
+      // How full the context is after a summary, only the next step tells.
+      return head.summary?.state === "running"
+        ? { contextTokens: 0, summary: restingSummary(head) }
+        : { contextTokens: contextTokens(body.tokens) };
     case "tool_call":
       if (body.state !== "running" || head.runningTools.includes(body.partId)) return undefined;
       return { runningTools: [...head.runningTools, body.partId] };
@@ -154,7 +197,10 @@ function headChange(head: MissionHead, body: EventBody, time: number): Partial<M
     case "text_delta":
     case "tool_output":
     case "files_changed":
-    case "compaction":
+    case "notice":
+    case "turn_changes":
+    case "turn_reverted":
+    case "changes_accepted":
     case "error":
     case "message_removed":
     case "part_removed":
@@ -168,10 +214,23 @@ function queueChange(head: MissionHead, body: MessageQueued, time: number): Part
   if (body.state === "sent" || body.state === "removed")
     return { pending: head.pending.filter((message) => message !== known) };
   const { type: _, ...facts } = body;
-  const message: PendingMessage = { ...facts, state: body.state, queuedAt: known?.queuedAt ?? time };
-  const pending = known ? head.pending.map((other) => (other === known ? message : other)) : [...head.pending, message];
-  if (body.state === "queued") return { pending };
-  return { pending, busy: true, turnMessageId: body.messageId, turnStartedAt: time, failure: undefined };
+  const message: PendingMessage = { ...facts, state: body.state, queuedAt: body.queuedAt ?? known?.queuedAt ?? time };
+  const pending = [...head.pending.filter((other) => other !== known), message].sort(
+    (one, other) => rankOf(one) - rankOf(other),
+  );
+  if (body.state !== "sending") return { pending };
+  return {
+    pending,
+    busy: true,
+    turnMessageId: body.messageId,
+    turnStartedAt: time,
+    failure: undefined,
+    waitingSince: undefined,
+  };
+}
+
+function restingSummary({ summary }: MissionHead): MissionHead["summary"] {
+  return summary && { ...summary, state: "done" };
 }
 
 /** undefined keeps the old value, null takes it away. */
@@ -188,7 +247,10 @@ export function reduceTranscript(
   const own = transcript.sessionId === sessionId ? transcript : { ...transcript, sessionId };
   const { body } = event;
   if (body.type === "turn_ended")
-    return endTurn(own, body.messageId, { outcome: body.outcome, failure: body.failure, at: event.time });
+    return endTurn(own, body.messageId, { outcome: body.outcome, failure: body.failure, at: body.at ?? event.time });
+  if (body.type === "request_answered") return allowed(own, body);
+  if (body.type === "turn_changes" || body.type === "turn_reverted")
+    return body.sessionId === sessionId ? withChanges(own, body, event.time) : own;
   if (!("messageId" in body) || body.type === "message_queued" || body.sessionId !== sessionId) return own;
   const { messageId } = body;
   const first = own.messages[0];
@@ -203,7 +265,9 @@ export function reduceTranscript(
     case "user_message":
       if (body.synthetic) return own;
       return withPart(own, body, (): TextPart => {
-        return { kind: "text", id: body.partId, text: body.text, done: true, gap: false, startedAt: 0 };
+        const { text, command } = body;
+        const called = command === undefined ? {} : { command };
+        return { kind: "text", id: body.partId, text, done: true, gap: false, startedAt: 0, ...called };
       });
     case "attachment":
       return withPart(own, body, () => ({
@@ -223,7 +287,7 @@ export function reduceTranscript(
     case "text_delta":
       return withPart(own, body, (old) => withDelta(old, body, event.time));
     case "tool_call":
-      return withPart(own, body, (old) => calledTool(old, body));
+      return withPart(own, body, (old, message) => withAllowance(calledTool(old, body), message));
     case "tool_output":
       return withPart(own, body, (old) => {
         if (old?.kind !== "tool" || old.state === "completed" || old.state === "error") return old;
@@ -231,7 +295,7 @@ export function reduceTranscript(
         return { ...old, output: output.slice(-runningOutputLimit) };
       });
     case "tool_result":
-      return withPart(own, body, () => finishedTool(body));
+      return withPart(own, body, (_old, message) => withAllowance(finishedTool(body), message));
     case "part_removed":
       return withMessage(own, body, (message) => ({
         ...message,
@@ -242,13 +306,46 @@ export function reduceTranscript(
   }
 }
 
-/** Whatever still ran when its turn ended was cut off. */
+/** Notes at a tool call what allowed it. Stored, that may stand before the call itself. */
+function allowed(transcript: Transcript, { sessionId, requestId, call, allowedBy }: RequestAnswered): Transcript {
+  if (!call || !allowedBy || sessionId !== transcript.sessionId) return transcript;
+  const { messageId, callId } = call;
+  const first = transcript.messages[0];
+  if (first && messageId < first.id && transcript.hasEarlier) return transcript;
+  return withMessage(transcript, { sessionId, messageId }, (message) => {
+    const noted = { ...message, allowed: { ...message.allowed, [requestId]: { callId, by: allowedBy } } };
+    return { ...noted, parts: noted.parts.map((part) => (part.kind === "tool" ? withAllowance(part, noted) : part)) };
+  });
+}
+
+function withAllowance(part: ToolPart, message: Message): ToolPart {
+  const own = Object.values(message.allowed ?? {}).filter(({ callId }) => callId === part.callId);
+  return own.length === 0 ? part : { ...part, allowedBy: own.map(({ by }) => by) };
+}
+
+function withChanges(transcript: Transcript, body: TurnChanges | TurnReverted, time: number): Transcript {
+  const { messageId } = body;
+  if (body.type === "turn_changes")
+    return {
+      ...transcript,
+      changes: { ...transcript.changes, [messageId]: { files: body.files, more: body.more ?? 0 } },
+    };
+  const { [messageId]: _, ...others } = transcript.reverts;
+  if (body.undone) return { ...transcript, reverts: others };
+  return { ...transcript, reverts: { ...others, [messageId]: { files: body.files, at: time } } };
+}
+
 function endTurn(transcript: Transcript, messageId: string, end: TurnEnd): Transcript {
+  return { ...cutOff(transcript, end.at), ends: { ...transcript.ends, [messageId]: end } };
+}
+
+/** Whatever still runs by what was reported of it was cut off, since it is over. */
+export function cutOff(transcript: Transcript, at: number): Transcript {
   const messages = transcript.messages.map((message) => {
     if (!message.parts.some(isOpen)) return message;
-    return { ...message, parts: message.parts.map((part) => (isOpen(part) ? closed(part, end.at) : part)) };
+    return { ...message, parts: message.parts.map((part) => (isOpen(part) ? closed(part, at) : part)) };
   });
-  return { ...transcript, messages, ends: { ...transcript.ends, [messageId]: end } };
+  return { ...transcript, messages };
 }
 
 function isOpen(part: Part): part is TextPart | ToolPart {
@@ -302,13 +399,14 @@ function withDelta(old: Part | undefined, body: TextDelta, time: number): Part |
   return { ...part, text: part.text.slice(0, body.offset) + body.text, gap: part.gap || hole };
 }
 
-function calledTool(old: Part | undefined, body: ToolCall): Part {
+function calledTool(old: Part | undefined, body: ToolCall): ToolPart {
   const known = old?.kind === "tool" ? old : undefined;
   if (known && (known.state === "completed" || known.state === "error")) return known;
   if (known?.state === "interrupted" || (known?.state === "running" && body.state === "pending")) return known;
   return {
     kind: "tool",
     id: body.partId,
+    callId: body.callId,
     tool: body.tool,
     state: body.state,
     card: body.card,
@@ -323,6 +421,7 @@ function finishedTool(body: ToolResult): ToolPart {
   return {
     kind: "tool",
     id: body.partId,
+    callId: body.callId,
     tool: body.tool,
     state: body.state,
     card: body.card,
@@ -355,12 +454,12 @@ function withMessage(transcript: Transcript, at: InMessage, change: (message: Me
 function withPart(
   transcript: Transcript,
   at: InMessage & { partId: string },
-  change: (old: Part | undefined) => Part | undefined,
+  change: (old: Part | undefined, message: Message) => Part | undefined,
 ): Transcript {
   return withMessage(transcript, at, (message) => {
     const index = positionOf(message.parts, at.partId);
     const found = message.parts[index]?.id === at.partId ? message.parts[index] : undefined;
-    const next = change(found);
+    const next = change(found, message);
     if (next === found || next === undefined) return message;
     const parts = found ? message.parts.with(index, next) : message.parts.toSpliced(index, 0, next);
     return { ...message, parts };

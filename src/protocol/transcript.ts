@@ -1,6 +1,8 @@
 /** The transcript of a mission as it is drawn. Plain data. */
+import type { FileChange } from "./changes.ts";
 import type { ToolCard } from "./event.ts";
 import type { Failure, ModelRef, Outcome, Tokens } from "./mission.ts";
+import type { AllowedBy } from "./permission.ts";
 
 export interface TextPart {
   kind: "text" | "thinking";
@@ -12,6 +14,8 @@ export interface TextPart {
   /** 0 for a text of the user. */
   startedAt: number;
   endedAt?: number;
+  /** Of a user's text: the command that it calls. */
+  command?: string;
 }
 
 export type ToolState = "pending" | "running" | "completed" | "error" | "interrupted";
@@ -19,6 +23,7 @@ export type ToolState = "pending" | "running" | "completed" | "error" | "interru
 export interface ToolPart {
   kind: "tool";
   id: string;
+  callId: string;
   tool: string;
   state: ToolState;
   card: ToolCard;
@@ -29,6 +34,8 @@ export interface ToolPart {
   attachments: { name: string; mime: string; url: string }[];
   startedAt?: number;
   endedAt?: number;
+  /** What allowed it in the user's stead; a call may ask for more than one thing. */
+  allowedBy?: AllowedBy[];
 }
 
 export interface AttachmentPart {
@@ -66,11 +73,24 @@ export interface Message {
   tokens?: Tokens;
   error?: Failure;
   parts: Part[];
+  /** What allowed its tool calls in the user's stead, by the id of the request. */
+  allowed?: Record<string, { callId: string; by: AllowedBy }>;
 }
 
 export interface TurnEnd {
   outcome: Outcome;
   failure?: Failure;
+  at: number;
+}
+
+export interface ChangedFiles {
+  files: FileChange[];
+  /** Files that are left out. */
+  more: number;
+}
+
+export interface Reverted {
+  files: string[];
   at: number;
 }
 
@@ -80,11 +100,22 @@ export interface Transcript {
   messages: Message[];
   /** How turns ended, by the id of the user's message that began them. */
   ends: Record<string, TurnEnd>;
+  /** What turns did to files, by the same id. */
+  changes: Record<string, ChangedFiles>;
+  /** What the user took back, by the id of the first message that it took with it. */
+  reverts: Record<string, Reverted>;
   /** Messages before the first of `messages` exist in the store. */
   hasEarlier: boolean;
 }
 
-export const emptyTranscript: Transcript = { sessionId: undefined, messages: [], ends: {}, hasEarlier: false };
+export const emptyTranscript: Transcript = {
+  sessionId: undefined,
+  messages: [],
+  ends: {},
+  changes: {},
+  reverts: {},
+  hasEarlier: false,
+};
 
 /** Running output kept in a transcript, in UTF-16 units. The whole is stored with the result. */
 export const runningOutputLimit = 30_000;

@@ -37,4 +37,21 @@ export const migrations: readonly string[] = [
   CREATE INDEX events_by_message ON events (mission_id, session_id, message_id) WHERE message_id IS NOT NULL;
   CREATE INDEX events_ephemeral ON events (part_id) WHERE type IN ('text_delta', 'tool_output');
   `,
+  `
+  ALTER TABLE missions ADD COLUMN pending INTEGER NOT NULL DEFAULT 0;
+  UPDATE missions SET pending = json_array_length(head, '$.pending');
+  CREATE INDEX missions_pending ON missions (pending) WHERE pending > 0;
+  `,
+  `
+  CREATE TABLE permission_rules (
+    id TEXT PRIMARY KEY,
+    scope TEXT NOT NULL,
+    mission_id TEXT REFERENCES missions (id) ON DELETE CASCADE,
+    directory TEXT,
+    permission TEXT NOT NULL,
+    pattern TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX permission_rules_by_mission ON permission_rules (mission_id) WHERE mission_id IS NOT NULL;
+  `,
 ];

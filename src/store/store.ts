@@ -1,10 +1,12 @@
 import type { Database, Statement } from "better-sqlite3";
 import { OpenAgentError } from "../base/errors.ts";
-import { endsPart, keyOf, type EventBody, type EventType, type MissionEvent } from "../protocol/event.ts";
+import { endsPart, keyOf, ownTypes, type EventBody, type EventType, type MissionEvent } from "../protocol/event.ts";
 import type { MissionHead } from "../protocol/mission.ts";
+import type { PermissionRule } from "../protocol/permission.ts";
 import { newHead, reduceHead, reduceTranscript, type MissionView } from "../protocol/reduce.ts";
 import { emptyTranscript, type Transcript } from "../protocol/transcript.ts";
 import { openDatabase, storeError } from "./database.ts";
+import { toRule, type RuleRow } from "./rules.ts";
 
 export interface StoreOptions {
   path: string;
@@ -61,6 +63,14 @@ export class Store {
     this.newer = newer;
   }
 
+  get newerError(): OpenAgentError {
+    return new OpenAgentError(
+      "store_newer",
+      `${this.path} was written by a newer version of Open Agent and is only read.`,
+      { path: this.path },
+    );
+  }
+
   close(): void {
     this.#database.close();
   }
@@ -87,7 +97,7 @@ export class Store {
     return this.#write(() => {
       const head = newHead(missionId, time);
       this.#run(
-        "INSERT INTO missions (id, status, run_state, archived, updated_at, head) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO missions (id, status, run_state, archived, updated_at, pending, head) VALUES (?, ?, ?, ?, ?, ?, ?)",
         ...headColumns(head),
       );
       return this.#append({ head, seq: 0 }, bodies, time);
@@ -116,7 +126,7 @@ export class Store {
     if (head !== known.head) {
       const [id, ...columns] = headColumns(head);
       this.#run(
-        "UPDATE missions SET status = ?, run_state = ?, archived = ?, updated_at = ?, head = ? WHERE id = ?",
+        "UPDATE missions SET status = ?, run_state = ?, archived = ?, updated_at = ?, pending = ?, head = ? WHERE id = ?",
         ...columns,
         id,
       );
@@ -147,7 +157,7 @@ export class Store {
     const sessionId = "sessionId" in body ? (body.sessionId ?? null) : null;
     if (sessionId !== null && (body.type === "session" || body.type === "mission_updated"))
       this.#run("INSERT OR IGNORE INTO sessions (id, mission_id) VALUES (?, ?)", sessionId, missionId);
-    const messageId = "messageId" in body && body.type !== "message_queued" ? body.messageId : null;
+    const messageId = messageOf(body) ?? null;
     const result = this.#run(
       "INSERT INTO events (mission_id, time, type, session_id, message_id, part_id, key, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
       missionId,
@@ -168,6 +178,10 @@ export class Store {
       this.#written.delete(missionId);
       this.#run("DELETE FROM missions WHERE id = ?", missionId);
     });
+  }
+
+  has(missionId: string): boolean {
+    return this.#read("SELECT 1 FROM missions WHERE id = ?", missionId) !== undefined;
   }
 
   /** @throws OpenAgentError `mission_not_found` */
@@ -195,6 +209,13 @@ export class Store {
     ).map((row) => parseHead(row.head));
   }
 
+  /** The missions with messages that are not sent yet. */
+  listPending(): MissionHead[] {
+    return this.#readAll<{ head: string }>("SELECT head FROM missions WHERE pending > 0 ORDER BY updated_at").map(
+      (row) => parseHead(row.head),
+    );
+  }
+
   /** The missions whose id begins like that, at most two. */
   findByPrefix(prefix: string): string[] {
     const end = `${prefix}\u{10ffff}`;
@@ -220,11 +241,12 @@ export class Store {
     return this.#read<{ id: string | null }>(sql, missionId, sessionId)?.id ?? undefined;
   }
 
-  /** Messages of a session that are stored and were not taken back, from `since` on when given. */
+  /** Messages of a session that OpenCode was seen to hold and that were not taken back, from `since` on when given. */
   messageIds(missionId: string, sessionId: string, since = ""): string[] {
     const rows = this.#readAll<{ id: string }>(
       `SELECT DISTINCT message_id AS id FROM events AS e
        WHERE mission_id = ? AND session_id = ? AND message_id >= ? AND type = 'message'
+       AND json_extract(data, '$.unconfirmed') IS NULL
        AND NOT EXISTS (SELECT 1 FROM events WHERE mission_id = e.mission_id AND key = 'removed:' || e.message_id)`,
       missionId,
       sessionId,
@@ -240,9 +262,29 @@ export class Store {
     );
   }
 
+  /** Whether an event of the same key is stored. */
+  holds(missionId: string, body: EventBody): boolean {
+    const sql = "SELECT 1 FROM events WHERE mission_id = ? AND key = ?";
+    return this.#read(sql, missionId, keyOf(body) ?? "") !== undefined;
+  }
+
+  /** When the agent last gave a sign of life, in epoch milliseconds. */
+  lastActivity(missionId: string): number | undefined {
+    const own = ownTypes.map(() => "?").join(", ");
+    const sql = `SELECT time FROM events WHERE mission_id = ? AND type NOT IN (${own}) ORDER BY seq DESC LIMIT 1`;
+    return this.#read<{ time: number }>(sql, missionId, ...ownTypes)?.time;
+  }
+
   /** The newest seq of the whole database. */
   lastSeqOfAll(): number {
     return this.#read<{ seq: number | null }>("SELECT max(seq) AS seq FROM events")?.seq ?? 0;
+  }
+
+  /** The missions with events after this one. */
+  missionsSince(seq: number): string[] {
+    return this.#readAll<{ id: string }>("SELECT DISTINCT mission_id AS id FROM events WHERE seq > ?", seq).map(
+      (row) => row.id,
+    );
   }
 
   /** Events in the order of their seq. */
@@ -260,12 +302,15 @@ export class Store {
     return rows.map((row) => toEvent(missionId, row));
   }
 
-  /** The view of a mission with its newest `messages` messages, and the seq that it stands at. */
-  snapshot(missionId: string, messages: number): { view: MissionView; seq: number } {
+  /**
+   * The view of a mission with the newest `messages` messages of a session, its own when none is named, and the seq that
+   * it stands at.
+   */
+  snapshot(missionId: string, messages: number, sessionId?: string): { view: MissionView; seq: number } {
     return this.#guard(() =>
       this.#database.transaction(() => {
         const head = this.head(missionId);
-        const transcript = this.page(missionId, head.sessionId, { limit: messages });
+        const transcript = this.page(missionId, sessionId ?? head.sessionId, { limit: messages });
         return { view: { head, transcript }, seq: this.lastSeq(missionId) };
       })(),
     );
@@ -297,6 +342,16 @@ export class Store {
     return { ...transcript, hasEarlier: ids.length > query.limit };
   }
 
+  /** What is stored under a key of a mission. */
+  keyed(missionId: string, key: string): EventBody | undefined {
+    const row = this.#read<{ data: string }>(
+      "SELECT data FROM events WHERE mission_id = ? AND key = ?",
+      missionId,
+      key,
+    );
+    return row && (JSON.parse(row.data) as EventBody);
+  }
+
   /** The last stored events of one part: the whole of what the page was given in short. */
   part(missionId: string, partId: string): MissionEvent[] {
     const rows = this.#readAll<EventRow>(
@@ -308,15 +363,44 @@ export class Store {
     return rows.map((row) => toEvent(missionId, row));
   }
 
-  #write<T>(change: () => T): T {
-    if (this.newer)
-      throw new OpenAgentError(
-        "store_newer",
-        `${this.path} was written by a newer version of Open Agent and is only read.`,
-        {
-          path: this.path,
-        },
+  /** What the user allowed for good, newest first. */
+  rules(): PermissionRule[] {
+    return this.#readAll<RuleRow>("SELECT * FROM permission_rules ORDER BY created_at DESC, rowid DESC").map(toRule);
+  }
+
+  /** Returns the rule that already says the same, where there is one. */
+  addRule(rule: PermissionRule): PermissionRule {
+    return this.#write(() => {
+      const { id, scope, missionId = null, directory = null, permission, pattern, createdAt } = rule;
+      const known = this.#get<RuleRow>(
+        "SELECT * FROM permission_rules WHERE scope = ? AND mission_id IS ? AND directory IS ? AND permission = ? AND pattern = ?",
+        scope,
+        missionId,
+        directory,
+        permission,
+        pattern,
       );
+      if (known) return toRule(known);
+      this.#run(
+        "INSERT INTO permission_rules (id, scope, mission_id, directory, permission, pattern, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        id,
+        scope,
+        missionId,
+        directory,
+        permission,
+        pattern,
+        createdAt,
+      );
+      return rule;
+    });
+  }
+
+  removeRule(ruleId: string): void {
+    this.#write(() => this.#run("DELETE FROM permission_rules WHERE id = ?", ruleId));
+  }
+
+  #write<T>(change: () => T): T {
+    if (this.newer) throw this.newerError;
     try {
       return this.#guard(() => this.#database.transaction(change).immediate());
     } catch (error) {
@@ -358,9 +442,9 @@ export class Store {
   }
 }
 
-function headColumns(head: MissionHead): [string, string, string, number, number, string] {
+function headColumns(head: MissionHead): [string, string, string, number, number, number, string] {
   const archived = head.archivedAt === undefined ? 0 : 1;
-  return [head.id, head.status, head.runState, archived, head.updatedAt, JSON.stringify(head)];
+  return [head.id, head.status, head.runState, archived, head.updatedAt, head.pending.length, JSON.stringify(head)];
 }
 
 /** A head stored by an older version lacks the fields added since. */
@@ -373,6 +457,12 @@ function toEvent(missionId: string, row: EventRow): MissionEvent {
   return { seq: row.seq, missionId, time: row.time, body: JSON.parse(row.data) as EventBody };
 }
 
+/** The message of the transcript that an event belongs to. */
+function messageOf(body: EventBody): string | undefined {
+  if (body.type === "request_answered") return body.call?.messageId;
+  return "messageId" in body && body.type !== "message_queued" ? body.messageId : undefined;
+}
+
 /** The beginning of something whose end is stored already: a stream's echo of the past. */
 function isStale(body: EventBody, stored: string): boolean {
   const old = JSON.parse(stored) as EventBody;
@@ -380,6 +470,9 @@ function isStale(body: EventBody, stored: string): boolean {
     return old.done && !body.done;
   if (body.type === "message" && old.type === "message")
     return old.completedAt !== undefined && body.completedAt === undefined;
+  // OpenCode tells of our own answers without what we know of them.
+  if (body.type === "request_answered" && old.type === "request_answered")
+    return old.allowedBy !== undefined && body.allowedBy === undefined;
   if (body.type === "tool_call" && old.type === "tool_call") return old.state === "running" && body.state === "pending";
   return false;
 }

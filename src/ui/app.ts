@@ -48,10 +48,7 @@ export class App implements vscode.Disposable {
       environment: process.env,
       packageFolders: [extensionPath],
       ...(ripgrepFolder !== undefined && { ripgrepFolder }),
-      settings: () => {
-        const { executable, attachedUrl } = settings();
-        return { executable, attachedUrl };
-      },
+      settings,
       attachedPassword: () => attachedPassword(this.context.secrets),
       log: this.log,
       mayAct: () => vscode.workspace.isTrusted,

@@ -79,7 +79,8 @@ export function askLaunch(app: App, folders: readonly string[], first: string): 
       pick.dispose();
     };
     pick.onDidAccept(() => {
-      const [item] = pick.selectedItems;
+      // While the list is drawn anew nothing may be selected: then Enter means its first line.
+      const item = pick.selectedItems[0] ?? pick.activeItems[0] ?? pick.items[0];
       if (!item || item.does === "nothing") return;
       if (item.does === "start") {
         void rememberChoice(app, launch.directory, launch.choice);

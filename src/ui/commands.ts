@@ -1,15 +1,19 @@
 import * as vscode from "vscode";
 import { OpenAgentError } from "../base/errors.ts";
 import { followLog, logTail } from "../base/logFile.ts";
-import { formatModel, type MissionHead } from "../protocol/mission.ts";
+import { formatModel, isRunning, verdicts, type MissionHead } from "../protocol/mission.ts";
+import { answerRequests } from "./answering.ts";
 import type { App } from "./app.ts";
 import { pickOne, rememberChoice, rememberedChoice } from "./choices.ts";
+import { composerCommands } from "./composerCommands.ts";
 import { connectProvider } from "./connectProvider.ts";
 import type { MissionNode, MissionsView } from "./missionsView.ts";
 import { newMission, selectionContext } from "./newMission.ts";
 import type { MissionPanels } from "./panels.ts";
+import { choosePermissions, showRules } from "./permissions.ts";
+import { isSubAgentNode, pickSubAgent } from "./subAgents.ts";
 import { askAttachedPassword } from "./settings.ts";
-import { ago, stateWord } from "./words.ts";
+import { ago, stateWord, verdictWords } from "./words.ts";
 import { folderPaths, type WorkspaceNode } from "./workspacesView.ts";
 
 export interface Parts {
@@ -18,7 +22,7 @@ export interface Parts {
   panels: MissionPanels;
 }
 
-type Handler = (parts: Parts, argument: unknown) => Promise<unknown>;
+export type Handler = (parts: Parts, argument: unknown, selected: unknown) => Promise<unknown>;
 
 /** Every command of the extension, by the part of its id after `openAgent.`. */
 export const commandHandlers: Readonly<Record<string, Handler>> = {
@@ -42,6 +46,24 @@ export const commandHandlers: Readonly<Record<string, Handler>> = {
     const missionId = await missionOf(parts, argument, "Open which mission?");
     if (missionId !== undefined) await parts.panels.open(missionId, { preview: isMissionNode(argument) });
   },
+  openSubAgent: async (parts, argument) => {
+    const missionId = await missionOf(parts, argument, "Of which mission?", (head) => hasChildren(head));
+    if (missionId === undefined) return;
+    const head = (await parts.app.core()).store.head(missionId);
+    const sessionId = isSubAgentNode(argument) ? argument.sessionId : await pickSubAgent(head);
+    if (sessionId !== undefined)
+      await parts.panels.open(missionId, { preview: isSubAgentNode(argument), subAgent: sessionId });
+  },
+  backToMission: ({ panels }) => {
+    panels.active?.showSession(undefined);
+    return Promise.resolve();
+  },
+  compactMission: async (parts, argument) => {
+    const missionId = await missionOf(parts, argument, "Summarise the conversation of which mission?");
+    if (missionId === undefined) return;
+    const options = { location: vscode.ProgressLocation.Window, title: "Summarising the conversation" };
+    await vscode.window.withProgress(options, () => parts.app.run("compactMission", { missionId }));
+  },
   sendMessage: async (parts, argument) => {
     const missionId = await missionOf(parts, argument, "Send a message to which mission?");
     if (missionId !== undefined) await parts.panels.open(missionId, { preview: false, focusComposer: true });
@@ -56,8 +78,19 @@ export const commandHandlers: Readonly<Record<string, Handler>> = {
     if (missionId !== undefined) await parts.app.run("stopMission", { missionId });
   },
   resumeMission: async (parts, argument) => {
-    const missionId = await missionOf(parts, argument, "Resume which mission?", (head) => head.pending.length > 0);
+    const missionId = await missionOf(parts, argument, "Resume which mission?", (head) => !isRunning(head));
     if (missionId !== undefined) await parts.app.run("resumeMission", { missionId });
+  },
+  completeMission: async (parts, argument) => {
+    const missionId = await missionOf(parts, argument, "Complete which mission?", (head) => !isRunning(head));
+    if (missionId !== undefined) await parts.app.run("markMission", { missionId, status: "completed" });
+  },
+  markMission: async (parts, argument) => {
+    const missionId = await missionOf(parts, argument, "Mark which mission?", (head) => !isRunning(head));
+    if (missionId === undefined) return;
+    const items = verdicts.map((status) => ({ label: verdictWords[status], status }));
+    const chosen = await vscode.window.showQuickPick(items, { title: "Mark as" });
+    if (chosen) await parts.app.run("markMission", { missionId, status: chosen.status });
   },
   renameMission: async (parts, argument) => {
     const missionId = await missionOf(parts, argument, "Rename which mission?");
@@ -83,6 +116,16 @@ export const commandHandlers: Readonly<Record<string, Handler>> = {
   },
   chooseAgent: (parts, argument) => choose(parts, argument, "agent"),
   chooseModel: (parts, argument) => choose(parts, argument, "model"),
+  answerRequest: async (parts, argument) => {
+    const waits = (head: MissionHead) => head.runState === "waiting_for_you";
+    const missionId = await missionOf(parts, argument, "Answer which mission?", waits);
+    if (missionId !== undefined) await answerRequests(parts.app, parts.panels, missionId);
+  },
+  choosePermissions: async (parts, argument) => {
+    const missionId = await missionOf(parts, argument, "Permissions of which mission?");
+    if (missionId !== undefined) await choosePermissions(parts.app, missionId);
+  },
+  permissionRules: ({ app }) => showRules(app),
   connectProvider: async (parts, argument) => {
     const core = await parts.app.core();
     const mission = isMissionNode(argument) ? core.store.head(argument.missionId) : undefined;
@@ -109,10 +152,12 @@ export const commandHandlers: Readonly<Record<string, Handler>> = {
     app.output.show();
     return Promise.resolve();
   },
-  showMissions: async ({ missions, panels }) => {
-    const waiting = missions.heads.find((head) => head.runState === "waiting_for_you");
-    if (waiting) await panels.open(waiting.id, { preview: false });
-    else await vscode.commands.executeCommand("openAgent.missions.focus");
+  showMissions: async (parts) => {
+    const { store } = await parts.app.core();
+    const waiting = store.listRunning().filter((head) => head.runState === "waiting_for_you");
+    const missionId = waiting.length > 1 ? await pickMission(waiting, "Missions That Wait for You") : waiting[0]?.id;
+    if (missionId !== undefined) await parts.panels.open(missionId, { preview: false });
+    else if (waiting.length === 0) await vscode.commands.executeCommand("openAgent.missions.focus");
   },
   showMoreMissions: ({ missions }, archived) => missions.loadMore(archived === true),
   chooseExecutable: async () => {
@@ -136,7 +181,12 @@ export const commandHandlers: Readonly<Record<string, Handler>> = {
     const { root } = dataPaths(undefined, process.env, app.isDevelopment);
     await vscode.commands.executeCommand("revealFileInOS", vscode.Uri.file(root));
   },
+  ...composerCommands(missionOf),
 };
+
+function hasChildren(head: MissionHead): boolean {
+  return Object.keys(head.children).length > 0;
+}
 
 async function archive(parts: Parts, argument: unknown, archived: boolean): Promise<void> {
   const missionId = await missionOf(parts, argument, archived ? "Archive which mission?" : "Bring back which mission?");
@@ -184,7 +234,7 @@ function workspaceOf(argument: unknown): { directory?: string } {
 }
 
 /** The mission that a command is about: the one it was called on, else the one in view, else one that is asked for. */
-async function missionOf(
+export async function missionOf(
   { app, missions, panels }: Parts,
   argument: unknown,
   question: string,
@@ -194,17 +244,19 @@ async function missionOf(
   const near = panels.active?.missionId ?? missions.selection[0]?.missionId;
   const { store } = await app.core();
   if (near !== undefined && question !== "Open which mission?" && fits(store.head(near))) return near;
-  const items = store
-    .list()
-    .filter(fits)
-    .map((head) => ({
-      label: head.title,
-      description: `${stateWord(head)} · ${ago(head.updatedAt, Date.now())}`,
-      missionId: head.id,
-    }));
-  if (items.length === 0) {
+  const heads = store.list().filter(fits);
+  if (heads.length === 0) {
     void vscode.window.showInformationMessage("There is no such mission.");
     return undefined;
   }
-  return (await vscode.window.showQuickPick(items, { title: question, matchOnDescription: true }))?.missionId;
+  return pickMission(heads, question);
+}
+
+async function pickMission(heads: readonly MissionHead[], title: string): Promise<string | undefined> {
+  const items = heads.map((head) => ({
+    label: head.title,
+    description: `${stateWord(head)} · ${ago(head.updatedAt, Date.now())}`,
+    missionId: head.id,
+  }));
+  return (await vscode.window.showQuickPick(items, { title, matchOnDescription: true }))?.missionId;
 }

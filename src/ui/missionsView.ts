@@ -2,8 +2,9 @@ import { basename } from "node:path";
 import * as vscode from "vscode";
 import { describeError } from "../base/errors.ts";
 import type { Core } from "../orchestrator/index.ts";
-import { isRunning, type MissionHead } from "../protocol/mission.ts";
+import { isOpen, isRunning, type MissionHead } from "../protocol/mission.ts";
 import type { App } from "./app.ts";
+import { collapsible, subAgentItem, subAgentNodes, subAgentsDrawn, type SubAgentNode } from "./subAgents.ts";
 import { ago, costOf, duration, stateWord, usedModel } from "./words.ts";
 
 type GroupId = "waiting" | "running" | "today" | "earlier" | "archived";
@@ -20,7 +21,7 @@ interface MoreNode {
   kind: "more";
   archived: boolean;
 }
-type Node = GroupNode | MissionNode | MoreNode;
+type Node = GroupNode | MissionNode | SubAgentNode | MoreNode;
 
 const groupLabels: Readonly<Record<GroupId, string>> = {
   waiting: "Waiting for You",
@@ -135,7 +136,7 @@ export class MissionsView implements vscode.TreeDataProvider<Node>, vscode.Dispo
 
   async getChildren(element?: Node): Promise<Node[]> {
     if (element?.kind === "group") return this.#missionsOf(element.id);
-    if (element) return [];
+    if (element) return this.#subAgentsOf(element);
     try {
       await (this.#loaded ??= this.#app.core().then((core) => {
         this.#read(core);
@@ -155,6 +156,12 @@ export class MissionsView implements vscode.TreeDataProvider<Node>, vscode.Dispo
     if (filled.length === 1 && filled[0] !== "waiting" && filled[0] !== "archived")
       return this.#missionsOf(filled[0] ?? "today");
     return filled.flatMap((id) => this.#groups.get(id) ?? []);
+  }
+
+  #subAgentsOf(element: Node): Node[] {
+    if (element.kind !== "mission" && element.kind !== "subAgent") return [];
+    const head = this.#heads.get(element.missionId);
+    return head ? subAgentNodes(this, head, "sessionId" in element ? element.sessionId : head.sessionId) : [];
   }
 
   #missionsOf(group: GroupId): Node[] {
@@ -178,9 +185,18 @@ export class MissionsView implements vscode.TreeDataProvider<Node>, vscode.Dispo
   }
 
   getParent(element: Node): Node | undefined {
+    if (element.kind === "subAgent") return this.#parentOf(element);
     if (element.kind !== "mission") return undefined;
     const head = this.#heads.get(element.missionId);
     return head && this.#groups.get(groupOf(head));
+  }
+
+  #parentOf({ missionId, sessionId }: SubAgentNode): Node | undefined {
+    const head = this.#heads.get(missionId);
+    const parentId = head?.children[sessionId]?.parentId;
+    if (!head || parentId === undefined || parentId === head.sessionId) return this.#node(missionId);
+    const siblings = subAgentNodes(this, head, head.children[parentId]?.parentId);
+    return siblings.find((node) => node.sessionId === parentId);
   }
 
   getTreeItem(element: Node): vscode.TreeItem {
@@ -198,7 +214,8 @@ export class MissionsView implements vscode.TreeDataProvider<Node>, vscode.Dispo
       return item;
     }
     const head = this.#heads.get(element.missionId);
-    return head ? missionItem(head) : new vscode.TreeItem("…");
+    if (!head) return new vscode.TreeItem("…");
+    return element.kind === "subAgent" ? subAgentItem(head, element) : missionItem(head);
   }
 
   resolveTreeItem(item: vscode.TreeItem, element: Node): vscode.TreeItem {
@@ -217,7 +234,7 @@ export class MissionsView implements vscode.TreeDataProvider<Node>, vscode.Dispo
 export function groupOf(head: MissionHead): GroupId {
   if (head.archivedAt !== undefined) return "archived";
   if (head.runState === "waiting_for_you") return "waiting";
-  if (isRunning(head)) return "running";
+  if (isRunning(head) || head.waitingSince !== undefined) return "running";
   return head.updatedAt >= new Date().setHours(0, 0, 0, 0) ? "today" : "earlier";
 }
 
@@ -228,17 +245,31 @@ function orderOf(head: MissionHead): number {
 
 /** What a change of makes the item look different. */
 function drawn(head: MissionHead): string {
-  return JSON.stringify([head.title, head.status, head.runState, head.retry, head.pending.length, head.failure]);
+  return JSON.stringify([
+    head.title,
+    head.status,
+    head.runState,
+    head.retry,
+    head.pending.length,
+    head.waitingSince,
+    head.failure,
+    subAgentsDrawn(head),
+    head.revertedFrom,
+  ]);
 }
 
 function missionItem(head: MissionHead): vscode.TreeItem {
-  const item = new vscode.TreeItem(head.title);
+  const item = new vscode.TreeItem(head.title, collapsible(head, head.sessionId));
   item.id = head.id;
   item.iconPath = missionIcon(head);
-  item.description = [basename(head.directory), timeOf(head)].filter((part) => part !== "").join(" · ");
+  item.description = [basename(head.directory), timeOf(head), queueWord(head)]
+    .filter((part) => part !== "")
+    .join(" · ");
   item.accessibilityInformation = { label: `${head.title}, ${stateWord(head)}, ${item.description}` };
-  const state = isRunning(head) ? "running" : head.status;
-  item.contextValue = `mission ${state}${head.archivedAt === undefined ? "" : " archived"}`;
+  const running = head.runState === "waiting_for_you" ? "running waiting" : "running";
+  const state = isRunning(head) ? running : head.status;
+  const reverted = head.revertedFrom === undefined ? "" : " reverted";
+  item.contextValue = `mission ${state}${reverted}${head.archivedAt === undefined ? "" : " archived"}`;
   item.command = {
     command: "openAgent.openMission",
     title: "Open Mission",
@@ -247,17 +278,26 @@ function missionItem(head: MissionHead): vscode.TreeItem {
   return item;
 }
 
+/** How many messages wait behind the one that is worked on, or that begins the mission. */
+function queueWord(head: MissionHead): string {
+  if (head.waitingSince !== undefined) return "waits in line";
+  const waiting = head.pending.filter(({ state }) => state !== "sending").length;
+  const behind = isRunning(head) || !isOpen(head) ? waiting : waiting - 1;
+  return behind > 0 ? `${String(behind)} queued` : "";
+}
+
 function timeOf(head: MissionHead): string {
   const now = Date.now();
   if (isRunning(head) && head.turnStartedAt !== undefined) return duration(now - head.turnStartedAt);
   return ago(head.updatedAt, now);
 }
 
-export function missionIcon(head: MissionHead): vscode.ThemeIcon {
+function missionIcon(head: MissionHead): vscode.ThemeIcon {
   const icon = (id: string, color?: string) =>
     new vscode.ThemeIcon(id, color === undefined ? undefined : new vscode.ThemeColor(color));
   if (head.runState === "waiting_for_you") return icon("bell-dot", "notificationsWarningIcon.foreground");
   if (head.retry) return icon("history");
+  if (head.waitingSince !== undefined) return icon("clock");
   if (isRunning(head)) return icon("loading~spin");
   switch (head.status) {
     case "pending":

@@ -7,6 +7,7 @@ import { askLaunch } from "./choices.ts";
 import { connectProvider } from "./connectProvider.ts";
 import type { MissionPanels } from "./panels.ts";
 import { report } from "./problems.ts";
+import { settings } from "./settings.ts";
 import { folderPaths } from "./workspacesView.ts";
 
 export interface NewMissionOptions {
@@ -38,6 +39,17 @@ export async function newMission(app: App, panels: MissionPanels, options: NewMi
   const head = await app.run("createMission", { text, directory: launch.directory, ...launch.choice });
   connectWhenNeeded(app, await app.core(), head.id, launch.directory);
   await panels.open(head.id, { preview: false });
+  void tellOnce(app);
+}
+
+/** That missions outlive the window is told with the first one. */
+async function tellOnce(app: App): Promise<void> {
+  const { globalState } = app.context;
+  if (!settings().keepRunning || globalState.get("toldKeepRunning") === true) return;
+  await globalState.update("toldKeepRunning", true);
+  const words = "Missions go on when this window is closed, and the next window catches up.";
+  if ((await vscode.window.showInformationMessage(words, "Change")) === "Change")
+    await vscode.commands.executeCommand("workbench.action.openSettings", "openAgent.keepRunning");
 }
 
 const lastFolderKey = "lastFolder";

@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 import { describeError, OpenAgentError } from "../base/errors.ts";
 import { Lifetime } from "../base/lifetime.ts";
 import type { Core } from "../orchestrator/index.ts";
+import type { EventBody } from "../protocol/event.ts";
 import { isRunning, type MissionHead } from "../protocol/mission.ts";
 import {
   detailLimit,
@@ -12,10 +13,12 @@ import {
   type HostMessage,
   type PageRequests,
   type PanelCommand,
+  type SessionView,
 } from "../protocol/panel.ts";
-import { reduceTranscript } from "../protocol/reduce.ts";
+import { cutOff, reduceTranscript } from "../protocol/reduce.ts";
 import { emptyTranscript, type ToolPart } from "../protocol/transcript.ts";
 import type { App } from "./app.ts";
+import { composerHandlers } from "./composer.ts";
 import { outputUri } from "./outputDocuments.ts";
 import { parsePageMessage } from "./pageMessages.ts";
 import { pageDocument } from "./panelPage.ts";
@@ -26,32 +29,46 @@ const pageMessages = 30;
 const mostUnacknowledged = 8;
 
 type Handlers = { [Type in keyof PageRequests]: (request: PageRequests[Type]) => unknown };
+type OwnHandlers = Omit<Handlers, keyof ReturnType<typeof composerHandlers>>;
 
 /** One mission panel: an editor tab with a page that shows a mission, and says what the user does there. */
 export class MissionPanel implements vscode.Disposable {
   readonly panel: vscode.WebviewPanel;
   readonly #app: App;
   readonly #core: Core;
+  readonly #handlers: Handlers;
   readonly #lifetime = new Lifetime();
   #missionId: string;
+  /** The sub-agent whose session is shown in place of the mission's own. */
+  #subAgent: string | undefined;
   #kept = false;
   #ready = false;
+  #whenReady: HostMessage[] = [];
   #watch: { dispose(): void } | undefined;
   /** The seq that the page stands at, as far as it was told. */
   #told = 0;
   #unacknowledged = 0;
+  #place: number | undefined;
 
   constructor(app: App, core: Core, panel: vscode.WebviewPanel, missionId: string) {
     this.#app = app;
     this.#core = core;
     this.panel = panel;
     this.#missionId = missionId;
+    const composer = composerHandlers(
+      app,
+      core,
+      () => this.#missionId,
+      (message) => this.#post(message),
+    );
+    this.#handlers = { ...this.#own, ...composer };
     const owned = this.#lifetime;
     owned.add(panel.webview.onDidReceiveMessage((message: unknown) => void this.#receive(message)));
     owned.add(panel.onDidChangeViewState(() => this.#visibilityChanged()));
     owned.add(
       core.onHead((head) => {
         if (head.id === this.#missionId) this.#dress(head);
+        this.#tellPlace();
       }),
     );
     owned.add(
@@ -66,7 +83,9 @@ export class MissionPanel implements vscode.Disposable {
     );
     owned.add(core.onEngineState((state) => this.#post({ type: "engine", state })));
     owned.add(core.onStoreFault((message) => this.#post({ type: "fault", message })));
-    panel.webview.html = pageDocument(panel.webview, app.context.extensionUri);
+    const first = this.#view();
+    this.#told = first.type === "open" ? first.seq : 0;
+    panel.webview.html = pageDocument(panel.webview, app.context.extensionUri, first);
     this.#dressMission();
   }
 
@@ -86,12 +105,42 @@ export class MissionPanel implements vscode.Disposable {
   /** Shows another mission in the same tab. */
   show(missionId: string): void {
     this.#missionId = missionId;
-    this.#dressMission();
+    this.#subAgent = undefined;
     if (this.#ready) this.#open();
+    this.#dressMission();
   }
 
-  focusComposer(): void {
-    this.#post({ type: "focusComposer" });
+  /** Shows the session of one of the mission's sub-agents, or (undefined) the mission's own again. */
+  showSession(sessionId: string | undefined): void {
+    this.#subAgent = sessionId;
+    this.#openSession();
+  }
+
+  #openSession(): void {
+    const session = this.#subAgent === undefined ? undefined : this.#session(this.#subAgent);
+    this.#subAgent = session?.sessionId;
+    this.#post({ type: "session", session });
+    this.#noteSession();
+  }
+
+  #session(sessionId: string): SessionView | undefined {
+    const { view, seq } = this.#core.store.snapshot(this.#missionId, pageMessages, sessionId);
+    const child = view.head.children[sessionId];
+    if (!child) return undefined;
+    const transcript = child.busy ? view.transcript : cutOff(view.transcript, Date.now());
+    return { sessionId, transcript: slimTranscript(transcript), seq };
+  }
+
+  /** For the commands that are about the panel in front. */
+  #noteSession(): void {
+    if (!this.panel.active) return;
+    void vscode.commands.executeCommand("setContext", "openAgent.subAgentInView", this.#subAgent !== undefined);
+  }
+
+  /** Does something in the composer, as soon as the page is there. */
+  compose(message: Extract<HostMessage, { type: "composer" | "insert" }>): void {
+    if (this.#ready) this.#post(message);
+    else this.#whenReady.push(message);
   }
 
   #dressMission(): void {
@@ -117,32 +166,75 @@ export class MissionPanel implements vscode.Disposable {
     if (isRunning(head)) this.#kept = true;
   }
 
+  /** Of a mission that waits for others, since it moves up when they end. */
+  #tellPlace(): void {
+    const place = this.#core.placeOf(this.#missionId);
+    if (place !== this.#place) this.#post({ type: "place", place });
+    this.#place = place;
+  }
+
+  #tellChanged(): void {
+    const { paths, more, additions, deletions } = this.#core.changedPaths(this.#missionId);
+    this.#post({ type: "changed", files: paths.length + more, additions, deletions });
+  }
+
   // --- to the page ----------------------------------------------------------------------------------------------------
 
   #post(message: HostMessage): void {
     if (this.#ready) void this.panel.webview.postMessage(message);
   }
 
-  /** Gives the page the whole view; from there on it gets what is new. */
-  #open(): void {
-    this.#stopWatching();
+  /** The mission as the page is to show it. */
+  #view(): HostMessage {
     try {
       const { view, seq } = this.#core.store.snapshot(this.#missionId, pageMessages);
       const folder = basename(view.head.directory);
       const canAct = vscode.workspace.isTrusted;
-      this.#post({ type: "open", view: slimView(view), seq, engine: this.#core.engineState, folder, canAct });
-      this.#told = seq;
-      this.#unacknowledged = 0;
-      this.#startWatching();
+      return {
+        type: "open",
+        view: slimView(view),
+        seq,
+        engine: this.#core.engineState,
+        folder,
+        canAct,
+        now: Date.now(),
+        activeAt: this.#core.store.lastActivity(this.#missionId) ?? view.head.createdAt,
+      };
     } catch (error) {
-      this.#post({ type: "missing", message: describeError(error) });
+      return { type: "missing", message: describeError(error) };
     }
+  }
+
+  /** Gives the page the whole view; from there on it gets what is new. */
+  #open(): void {
+    this.#stopWatching();
+    const message = this.#view();
+    this.#post(message);
+    if (message.type !== "open") return;
+    this.#told = message.seq;
+    this.#unacknowledged = 0;
+    this.#startWatching();
+    this.#openAround();
+  }
+
+  /** What is not of the view itself: the place in line, and the sub-agent that is looked at. */
+  #openAround(): void {
+    this.#place = undefined;
+    this.#tellPlace();
+    this.#tellChanged();
+    if (this.#subAgent !== undefined) this.#openSession();
+  }
+
+  /** What came for the page before it was there. */
+  #flushWaiting(): void {
+    for (const message of this.#whenReady.splice(0)) this.#post(message);
   }
 
   #startWatching(): void {
     this.#watch = this.#core.watch(this.#missionId, this.#told, (batch) => {
       this.#told = batch.seq;
       this.#post({ type: "batch", batch: slimBatch(batch) });
+      if (batch.events.some(({ body }) => concernsChanges(body))) this.#tellChanged();
       // A page that lags gets nothing more until it has caught up; what it missed is read from the store then.
       if (++this.#unacknowledged > mostUnacknowledged) this.#stopWatching();
     });
@@ -162,11 +254,13 @@ export class MissionPanel implements vscode.Disposable {
     if (seq !== undefined) {
       this.#post({ type: "batch", batch: slimBatch({ missionId, prev: this.#told, seq, events }) });
       this.#told = seq;
+      this.#tellChanged();
     }
     this.#startWatching();
   }
 
   #visibilityChanged(): void {
+    this.#noteSession();
     if (!this.#ready) return;
     if (this.panel.visible) this.#catchUp();
     else this.#stopWatching();
@@ -180,19 +274,32 @@ export class MissionPanel implements vscode.Disposable {
       this.#app.log.warn(`A message of the panel was not understood: ${JSON.stringify(value).slice(0, 200)}`);
       return;
     }
+    if (message.type === "send") this.keep();
     try {
       const handle = this.#handlers[message.type] as (request: typeof message) => unknown;
       await handle(message);
     } catch (error) {
-      const restoreDraft = message.type === "send" ? { restoreDraft: message.text } : {};
+      const restoreDraft =
+        message.type === "send" ? { restoreDraft: message.text, restoreAttachments: message.attachments ?? [] } : {};
       this.#post({ type: "refused", message: describeError(error), ...restoreDraft });
     }
   }
 
-  readonly #handlers: Handlers = {
-    ready: () => {
+  readonly #own: OwnHandlers = {
+    ready: ({ state, seq }) => {
       this.#ready = true;
-      this.#open();
+      if (state?.missionId === this.#missionId) this.#subAgent ??= state.subAgent;
+      // The document's own view is of its first load; a page that is loaded again needs another one.
+      const isCurrent = seq > 0 && seq === this.#told && state?.missionId === this.#missionId && !this.#watch;
+      if (!isCurrent) {
+        this.#open();
+        this.#flushWaiting();
+        return;
+      }
+      this.#post({ type: "engine", state: this.#core.engineState });
+      this.#catchUp();
+      this.#openAround();
+      this.#flushWaiting();
     },
     reopen: () => {
       this.#open();
@@ -204,8 +311,10 @@ export class MissionPanel implements vscode.Disposable {
     keep: () => {
       this.keep();
     },
-    earlier: ({ before }) => {
-      const { sessionId } = this.#core.store.head(this.#missionId);
+    showSession: ({ sessionId }) => {
+      this.showSession(sessionId);
+    },
+    earlier: ({ before, sessionId = this.#core.store.head(this.#missionId).sessionId }) => {
       const transcript = this.#core.store.page(this.#missionId, sessionId, { before, limit: pageMessages });
       this.#post({ type: "earlier", transcript: slimTranscript(transcript) });
     },
@@ -216,17 +325,17 @@ export class MissionPanel implements vscode.Disposable {
       const detail = { part: cut ? { ...part, output: part.output?.slice(0, detailLimit) } : part, cut };
       this.#post({ type: "detail", partId, detail });
     },
-    send: ({ text }) => {
-      this.keep();
-      return this.#app.run("sendMessage", { missionId: this.#missionId, text });
-    },
+    removeMessage: ({ queueId }) => this.#app.run("removeMessage", { missionId: this.#missionId, queueId }),
+    moveMessage: (request) =>
+      this.#app.run("moveMessage", { missionId: this.#missionId, ...pick(request, "queueId", "before") }),
+    sendMessageNow: ({ queueId }) => this.#app.run("sendMessageNow", { missionId: this.#missionId, queueId }),
     stop: () => this.#app.run("stopMission", { missionId: this.#missionId }),
     resume: () => this.#app.run("resumeMission", { missionId: this.#missionId }),
     answerPermission: (request) => {
       this.keep();
       return this.#app.run("answerPermission", {
         missionId: this.#missionId,
-        ...pick(request, "requestId", "reply", "reason"),
+        ...pick(request, "requestId", "reply", "reason", "patterns", "scope"),
       });
     },
     answerQuestion: (request) => {
@@ -239,8 +348,10 @@ export class MissionPanel implements vscode.Disposable {
       await vscode.window.showTextDocument(document, { preview: true, viewColumn: vscode.ViewColumn.Beside });
     },
     openLink: ({ href }) => this.#openLink(href),
-    command: ({ id }) =>
-      vscode.commands.executeCommand(panelCommandIds[id], { kind: "mission", missionId: this.#missionId }),
+    command: (request) => {
+      const called = { kind: "mission", missionId: this.#missionId, ...pick(request, "messageId", "partId") };
+      return vscode.commands.executeCommand(panelCommandIds[request.id], called);
+    },
   };
 
   #toolPart(partId: string): ToolPart | undefined {
@@ -286,11 +397,25 @@ const panelCommandIds: Readonly<Record<PanelCommand, string>> = {
   connectProvider: "openAgent.connectProvider",
   chooseModel: "openAgent.chooseModel",
   chooseAgent: "openAgent.chooseAgent",
+  choosePermissions: "openAgent.choosePermissions",
   showLog: "openAgent.showOpenCodeLog",
   restartOpenCode: "openAgent.restartOpenCode",
   renameMission: "openAgent.renameMission",
   openSettings: "openAgent.openSettings",
+  compactMission: "openAgent.compactMission",
+  showChanges: "openAgent.showChanges",
+  showTurnChanges: "openAgent.showTurnChanges",
+  reviewChanges: "openAgent.reviewChanges",
+  openDiff: "openAgent.openDiff",
+  revertTurn: "openAgent.revertTurn",
+  unrevert: "openAgent.unrevert",
+  forkMission: "openAgent.forkMission",
+  attachFiles: "openAgent.attachFiles",
 };
+
+function concernsChanges({ type }: EventBody): boolean {
+  return ["turn_changes", "turn_reverted", "message_removed"].includes(type);
+}
 
 function pick<T extends object, Key extends keyof T>(from: T, ...keys: Key[]): Pick<T, Key> {
   return Object.fromEntries(keys.filter((key) => from[key] !== undefined).map((key) => [key, from[key]])) as Pick<

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import * as vscode from "vscode";
+import type { HostMessage } from "../protocol/panel.ts";
 
 /** Folder of the page's files. */
 export function pageRoot(extensionUri: vscode.Uri): vscode.Uri {
@@ -9,8 +10,15 @@ export function pageRoot(extensionUri: vscode.Uri): vscode.Uri {
 /**
  * The document of the mission panel. Its policy lets in our script (by nonce), our styles and font, and pictures that
  * are part of the transcript; nothing from elsewhere, nothing evaluated.
+ *
+ * @param first what the page shows before it has said that it is there; data, not script
  */
-export function pageDocument(webview: vscode.Webview, extensionUri: vscode.Uri): string {
+export function pageDocument(
+  webview: vscode.Webview,
+  extensionUri: vscode.Uri,
+  first: HostMessage | undefined,
+): string {
+  const data = first === undefined ? "" : JSON.stringify(first).replaceAll("<", "\\u003c");
   const nonce = randomBytes(16).toString("base64url");
   const file = (name: string) => webview.asWebviewUri(vscode.Uri.joinPath(pageRoot(extensionUri), name)).toString();
   const policy = [
@@ -33,6 +41,7 @@ export function pageDocument(webview: vscode.Webview, extensionUri: vscode.Uri):
 </head>
 <body>
 <div id="root"></div>
+<script type="application/json" id="first">${data}</script>
 <script nonce="${nonce}" src="${file("main.js")}"></script>
 </body>
 </html>`;

@@ -7,6 +7,14 @@ import { describeError } from "../base/errors.ts";
 
 const viewType = "openAgent.mission";
 
+interface OpenOptions {
+  /** The panel may be taken for the next mission, as the editor does with files that are only looked at. */
+  preview: boolean;
+  focusComposer?: boolean;
+  /** The sub-agent's session to show in place of the mission's own. */
+  subAgent?: string;
+}
+
 /** The open mission panels: one for each mission, and one at most that is a preview. */
 export class MissionPanels implements vscode.Disposable {
   readonly #app: App;
@@ -25,17 +33,25 @@ export class MissionPanels implements vscode.Disposable {
     return [...this.#panels].find((panel) => panel.panel.active);
   }
 
+  /** The panel that the user looks at, else the only one in sight, else the only one. */
+  get nearest(): MissionPanel | undefined {
+    const all = [...this.#panels];
+    const visible = all.filter(({ panel }) => panel.visible);
+    return this.active ?? [visible, all].find(({ length }) => length === 1)?.[0];
+  }
+
   isVisible(missionId: string): boolean {
     return [...this.#panels].some((panel) => panel.missionId === missionId && panel.panel.visible);
   }
 
-  /** @param preview the panel may be taken for the next mission, as the editor does with files that are only looked at */
-  async open(missionId: string, options: { preview: boolean; focusComposer?: boolean }): Promise<void> {
+  async open(missionId: string, options: OpenOptions): Promise<MissionPanel> {
     const panel = this.#find(missionId, options.preview) ?? (await this.#create(missionId));
     if (!options.preview) panel.keep();
     if (panel.missionId !== missionId) panel.show(missionId);
+    panel.showSession(options.subAgent);
     panel.panel.reveal(undefined, options.preview && !options.focusComposer);
-    if (options.focusComposer) panel.focusComposer();
+    if (options.focusComposer) panel.compose({ type: "composer", action: "focus" });
+    return panel;
   }
 
   #find(missionId: string, preview: boolean): MissionPanel | undefined {

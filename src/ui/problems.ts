@@ -54,7 +54,10 @@ function waysOut(error: OpenAgentError): Way[] {
     case "mission_not_found":
     case "mission_busy":
     case "request_gone":
+    case "files_changed":
     case "invalid_input":
+    case "unknown_command":
+    case "attachment_unusable":
       return [];
   }
 }

@@ -1,9 +1,17 @@
 import * as vscode from "vscode";
+import { permissionModes, type PermissionMode } from "../protocol/permission.ts";
 
 export interface Settings {
   dataFolder: string | undefined;
   executable: string | undefined;
   attachedUrl: string | undefined;
+  passEnvironment: string[];
+  maxParallelMissions: number;
+  keepRunning: boolean;
+  /** US dollars for each mission; 0: no alert. */
+  spendAlert: number;
+  notify: { done: boolean; failed: boolean };
+  permissions: PermissionMode;
 }
 
 export function settings(): Settings {
@@ -12,7 +20,21 @@ export function settings(): Settings {
     const value = values.get<string>(name)?.trim();
     return value === "" ? undefined : value;
   };
-  return { dataFolder: text("dataDir"), executable: text("opencode.path"), attachedUrl: text("opencode.url") };
+  const passEnvironment = values.get<string[]>("agent.passEnvironment") ?? [];
+  return {
+    dataFolder: text("dataDir"),
+    executable: text("opencode.path"),
+    attachedUrl: text("opencode.url"),
+    passEnvironment,
+    maxParallelMissions: values.get<number>("maxParallelMissions") ?? 4,
+    permissions: permissionModes.find((mode) => mode === values.get("permissions")) ?? "ask",
+    keepRunning: values.get<boolean>("keepRunning") ?? true,
+    spendAlert: values.get<number>("spendAlert") ?? 0,
+    notify: {
+      done: values.get<boolean>("notify.done") ?? true,
+      failed: values.get<boolean>("notify.failed") ?? true,
+    },
+  };
 }
 
 const passwordKey = "opencode.password";

@@ -2,7 +2,10 @@ import * as vscode from "vscode";
 import type { EngineState } from "../protocol/engineState.ts";
 import type { App } from "./app.ts";
 import { groupOf } from "./missionsView.ts";
-import { engineWord } from "./words.ts";
+import { signalsTooltip } from "./signals.ts";
+
+/** Times in the tooltip go on while missions run. */
+const clockMs = 15_000;
 
 /** The one status bar item: how many missions run, and how many wait for the user. */
 export function showStatus(app: App): vscode.Disposable {
@@ -11,6 +14,7 @@ export function showStatus(app: App): vscode.Disposable {
   item.command = "openAgent.showMissions";
   let engine: EngineState = { kind: "stopped" };
   let fault: string | undefined;
+  let clock: NodeJS.Timeout | undefined;
   const listening = app.onCore((core) => {
     const draw = () => {
       const heads = core.store.listRunning();
@@ -22,7 +26,9 @@ export function showStatus(app: App): vscode.Disposable {
         fault === undefined ? "" : "$(error) Open Agent",
       ].filter((part) => part !== "");
       item.text = parts.length > 0 ? parts.join("  ") : "$(rocket) Open Agent";
-      item.tooltip = fault ?? engineWord(engine);
+      item.tooltip = signalsTooltip({ engine, fault, heads, lastActivity: (id) => core.store.lastActivity(id) });
+      clearTimeout(clock);
+      if (heads.length > 0) clock = setTimeout(draw, clockMs);
       const background = fault !== undefined ? "error" : waiting > 0 ? "warning" : undefined;
       item.backgroundColor = background && new vscode.ThemeColor(`statusBarItem.${background}Background`);
       item.show();
@@ -40,5 +46,5 @@ export function showStatus(app: App): vscode.Disposable {
     });
     draw();
   });
-  return vscode.Disposable.from(item, listening);
+  return vscode.Disposable.from(item, listening, { dispose: () => clearTimeout(clock) });
 }

@@ -1,10 +1,11 @@
 import type { EngineState } from "../protocol/engineState.ts";
-import { formatModel, totalCost, type MissionHead } from "../protocol/mission.ts";
+import { formatModel, totalCost, type MissionHead, type Verdict } from "../protocol/mission.ts";
 
 /** What a mission does, in a word or two. */
 export function stateWord(head: MissionHead): string {
   if (head.runState === "waiting_for_you") return "waiting for you";
   if (head.retry) return "retrying";
+  if (head.waitingSince !== undefined) return "waiting in line";
   if (head.runState !== "idle") return "running";
   if (head.pending.length > 0 && head.status !== "failed" && head.status !== "interrupted") return "starting";
   switch (head.status) {
@@ -12,15 +13,21 @@ export function stateWord(head: MissionHead): string {
       return "not started";
     case "active":
       return head.turnEndedAt === undefined ? "ready" : "finished";
-    case "not_feasible":
-      return "not feasible";
-    case "completed":
     case "failed":
     case "interrupted":
-    case "blocked":
       return head.status;
+    case "completed":
+    case "blocked":
+    case "not_feasible":
+      return verdictWords[head.status].toLowerCase();
   }
 }
+
+export const verdictWords: Readonly<Record<Verdict, string>> = {
+  completed: "Completed",
+  blocked: "Blocked",
+  not_feasible: "Not feasible",
+};
 
 /** "4 m 12 s": two units at most. */
 export function duration(ms: number): string {

@@ -3,10 +3,23 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { join } from "node:path";
 import { sleep } from "../../src/base/async.ts";
 import type { Core } from "../../src/orchestrator/core.ts";
-import { bash, makeBed, makeProject, runTurn, script, texts, transcriptOf, until, untilTurns, type Bed } from "../fake/bed.ts";
+import {
+  bash,
+  makeBed,
+  makeProject,
+  runTurn,
+  script,
+  texts,
+  transcriptOf,
+  until,
+  untilTurns,
+  type Bed,
+} from "../fake/bed.ts";
 
 const tools = (core: Core, missionId: string) =>
-  transcriptOf(core, missionId).messages.flatMap(({ parts }) => parts.flatMap((part) => (part.kind === "tool" ? [part] : [])));
+  transcriptOf(core, missionId).messages.flatMap(({ parts }) =>
+    parts.flatMap((part) => (part.kind === "tool" ? [part] : [])),
+  );
 
 describe("missions on a real OpenCode", function () {
   this.timeout(60_000);
@@ -25,12 +38,19 @@ describe("missions on a real OpenCode", function () {
     assert.deepEqual([head.status, head.runState, head.title], ["active", "idle", "Start the [[mission]]"]);
     assert.equal(readFileSync(join(bed.project, "notes.txt"), "utf8"), "alpha\nBETA\ngamma\n");
     assert.equal(texts(core, head.id).at(-1), "Mission complete: notes.txt holds alpha, BETA, gamma.");
-    assert.deepEqual(head.todos.map((todo) => todo.status), ["completed", "completed", "completed"]);
+    assert.deepEqual(
+      head.todos.map((todo) => todo.status),
+      ["completed", "completed", "completed"],
+    );
     assert.ok(head.costs[head.sessionId ?? ""] && head.contextTokens > 0);
     const events = core.store.events(head.id);
     assert.ok(events.every((event, index) => index === 0 || event.seq > (events[index - 1]?.seq ?? 0)));
     assert.equal(events.filter(({ body }) => body.type === "turn_ended").length, 1);
-    assert.equal(events.filter(({ body }) => body.type === "text_delta" || body.type === "tool_output").length, 0, "parts, not keystrokes");
+    assert.equal(
+      events.filter(({ body }) => body.type === "text_delta" || body.type === "tool_output").length,
+      0,
+      "parts, not keystrokes",
+    );
     // What comes behind the end (titles, summaries) is no new activity.
     await sleep(700);
     assert.equal(core.store.head(head.id).runState, "idle");
@@ -46,7 +66,10 @@ describe("missions on a real OpenCode", function () {
   });
 
   it("sends messages one after another that came while it was busy, and merges none", async () => {
-    const { id } = await core.run("createMission", { text: script(bash("sleep 1"), { text: "first answer" }), directory: bed.project });
+    const { id } = await core.run("createMission", {
+      text: script(bash("sleep 1"), { text: "first answer" }),
+      directory: bed.project,
+    });
     await until(core, id, (head) => head.runState === "waiting_for_tool");
     await core.run("sendMessage", { missionId: id, text: script({ text: "second answer" }) });
     await core.run("sendMessage", { missionId: id, text: script({ text: "third answer" }) });
@@ -58,11 +81,17 @@ describe("missions on a real OpenCode", function () {
   it("runs many at once without mixing them up", async () => {
     const ids = await Promise.all(
       [1, 2, 3, 4].map((number) =>
-        core.run("createMission", { text: script({ text: `answer ${String(number)}`, delay: 5 }), directory: bed.project }),
+        core.run("createMission", {
+          text: script({ text: `answer ${String(number)}`, delay: 5 }),
+          directory: bed.project,
+        }),
       ),
     );
     for (const { id } of ids) await untilTurns(core, id, 1);
-    assert.deepEqual(ids.map(({ id }) => texts(core, id)), [1, 2, 3, 4].map((number) => [`answer ${String(number)}`]));
+    assert.deepEqual(
+      ids.map(({ id }) => texts(core, id)),
+      [1, 2, 3, 4].map((number) => [`answer ${String(number)}`]),
+    );
   });
 
   describe("that goes wrong", () => {
@@ -81,19 +110,27 @@ describe("missions on a real OpenCode", function () {
     it("ends when the agent is unknown, of which OpenCode says nothing but errors", async () => {
       const { id } = await core.run("createMission", { text: "hi", directory: bed.project, agent: "nope" });
       const head = await untilTurns(core, id, 1);
-      assert.deepEqual([head.status, /Agent not found: "nope"/.test(head.failure?.message ?? "")], ["failed", true]);
+      assert.deepEqual(
+        [head.status, (head.failure?.message ?? "").includes('Agent not found: "nope"')],
+        ["failed", true],
+      );
     });
 
     it("ends when the model is unknown", async () => {
       const { id } = await core.run("createMission", { text: "hi", directory: bed.project, model: "scripted/nope" });
       const head = await untilTurns(core, id, 1);
-      assert.deepEqual([head.status, /Model not found: scripted\/nope/.test(head.failure?.message ?? "")], ["failed", true]);
+      assert.deepEqual(
+        [head.status, (head.failure?.message ?? "").includes("Model not found: scripted/nope")],
+        ["failed", true],
+      );
     });
 
     it("is asked again by OpenCode after 429 and 500, shown with attempt and time", async () => {
       for (const name of ["err429", "err500"]) {
         const head = await runTurn(core, bed, `[[${name}]]`);
-        const retries = core.store.events(head.id, { types: ["retry"] }).map(({ body }) => body.type === "retry" && body.attempt);
+        const retries = core.store
+          .events(head.id, { types: ["retry"] })
+          .map(({ body }) => body.type === "retry" && body.attempt);
         assert.deepEqual([name, head.status, retries.length > 0 && retries[0]], [name, "active", 1]);
         assert.match(texts(core, head.id).at(-1) ?? "", /Recovered/);
       }
@@ -119,7 +156,10 @@ describe("missions on a real OpenCode", function () {
     });
 
     it("keeps what was said and done when it is stopped in the middle", async () => {
-      const { id } = await core.run("createMission", { text: script({ text: "I run it.", ...bash("echo early; sleep 60") }), directory: bed.project });
+      const { id } = await core.run("createMission", {
+        text: script({ text: "I run it.", ...bash("echo early; sleep 60") }),
+        directory: bed.project,
+      });
       await until(core, id, () => tools(core, id).some((part) => part.output?.includes("early")));
       await core.run("stopMission", { missionId: id });
       const head = await untilTurns(core, id, 1);
@@ -136,6 +176,13 @@ describe("missions on a real OpenCode", function () {
         const head = await runTurn(core, bed, `[[${name}]]`);
         assert.deepEqual([name, head.status, tools(core, head.id).length], [name, "active", 1]);
       }
+    });
+
+    it("goes on behind a context that overflowed: OpenCode compacts it", async () => {
+      const head = await runTurn(core, bed, "[[overflow]]");
+      assert.equal(head.status, "active");
+      const parts = transcriptOf(core, head.id).messages.flatMap((message) => message.parts);
+      assert.ok(parts.some(({ kind }) => kind === "compaction"));
     });
 
     it("says that its folder is gone, keeps the message, and sends it when the folder is back", async () => {
@@ -187,19 +234,30 @@ describe("missions on a real OpenCode", function () {
   });
 
   it("ignores sessions that are not its own", async () => {
-    const { leader } = { leader: JSON.parse(readFileSync(core.paths.serverRecord, "utf8")) as { url: string; password: string } };
-    const headers = { authorization: `Basic ${Buffer.from(`opencode:${leader.password}`).toString("base64")}`, "content-type": "application/json" };
+    const { leader } = {
+      leader: JSON.parse(readFileSync(core.paths.serverRecord, "utf8")) as { url: string; password: string },
+    };
+    const headers = {
+      authorization: `Basic ${Buffer.from(`opencode:${leader.password}`).toString("base64")}`,
+      "content-type": "application/json",
+    };
     const query = `?directory=${encodeURIComponent(bed.project)}`;
     const before = core.store.list().length;
     const last = core.store.lastSeqOfAll();
-    const session = (await (await fetch(`${leader.url}/session${query}`, { method: "POST", headers, body: "{}" })).json()) as { id: string };
+    const session = (await (
+      await fetch(`${leader.url}/session${query}`, { method: "POST", headers, body: "{}" })
+    ).json()) as { id: string };
     await fetch(`${leader.url}/session/${session.id}/message${query}`, {
       method: "POST",
       headers,
       body: JSON.stringify({ parts: [{ type: "text", text: "[[hello]]" }] }),
     });
     assert.deepEqual([core.store.list().length, core.store.lastSeqOfAll()], [before, last]);
-    assert.equal((await fetch(`${leader.url}/session/${session.id}${query}`, { headers })).status, 200, "nor does it delete them");
+    assert.equal(
+      (await fetch(`${leader.url}/session/${session.id}${query}`, { headers })).status,
+      200,
+      "nor does it delete them",
+    );
   });
 
   it("deletes a mission with its history and its session", async () => {
@@ -211,16 +269,32 @@ describe("missions on a real OpenCode", function () {
 
   it("lists agents and models as OpenCode reports them", async () => {
     mkdirSync(join(bed.root, "agents", ".opencode", "agent"), { recursive: true });
-    writeFileSync(join(bed.root, "agents", ".opencode", "agent", "reviewer.md"), "---\ndescription: Reviews\nmode: primary\n---\nReview.");
+    writeFileSync(
+      join(bed.root, "agents", ".opencode", "agent", "reviewer.md"),
+      "---\ndescription: Reviews\nmode: primary\n---\nReview.",
+    );
     const choices = await core.run("choices", { directory: join(bed.root, "agents") });
     assert.deepEqual(choices.agents.map(({ name }) => name).sort(), ["build", "plan", "reviewer"]);
-    assert.deepEqual(choices.models.map(({ modelId, keyless }) => [modelId, keyless]), [["scripted", false], ["scripted-small", false]]);
+    assert.deepEqual(
+      choices.models.map(({ modelId, keyless }) => [modelId, keyless]),
+      [
+        ["scripted", false],
+        ["scripted-small", false],
+      ],
+    );
     assert.deepEqual(choices.defaultModel, { providerId: "scripted", modelId: "scripted" });
-    assert.equal(await core.run("tryModel", { directory: bed.project, model: "scripted/scripted" }).then((answer) => answer !== ""), true);
+    assert.equal(
+      await core
+        .run("tryModel", { directory: bed.project, model: "scripted/scripted" })
+        .then((answer) => answer !== ""),
+      true,
+    );
   });
 
   it("keeps its files to the user", () => {
-    const modes = [bed.data, core.paths.serverRecord, core.paths.leaderRecord].map((path) => statSync(path).mode & 0o777);
+    const modes = [bed.data, core.paths.serverRecord, core.paths.leaderRecord].map(
+      (path) => statSync(path).mode & 0o777,
+    );
     assert.deepEqual(modes, [0o700, 0o600, 0o600]);
   });
 });

@@ -3,10 +3,11 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { waitUntil } from "../../src/base/async.ts";
+import { describeError, OpenAgentError } from "../../src/base/errors.ts";
 import type { Logger } from "../../src/base/log.ts";
 import { endProcessGroup, isAlive } from "../../src/base/processes.ts";
 import { Core, type CoreSettings } from "../../src/orchestrator/core.ts";
-import { dataPaths } from "../../src/orchestrator/dataFolder.ts";
+import { dataPaths, type DataPaths } from "../../src/orchestrator/dataFolder.ts";
 import { isRunning, type MissionHead } from "../../src/protocol/mission.ts";
 import type { Transcript } from "../../src/protocol/transcript.ts";
 import { demoConfig, startModel, type Model } from "./model.ts";
@@ -20,6 +21,9 @@ export const opencodeBinary = join(
   "opencode",
 );
 
+/** The platform's binary in the npm package, as VS Code carries one. */
+const ripgrepFolder = join(repository, "node_modules", "@vscode", `ripgrep-${process.platform}-${process.arch}`, "bin");
+
 export interface BedOptions {
   /** Added to the user's OpenCode configuration, which names the scripted model. */
   config?: object;
@@ -27,6 +31,8 @@ export interface BedOptions {
   environment?: Record<string, string>;
   /** The data folder; one below the bed's own by default. */
   data?: string;
+  /** The extension that uses the data folder is under development, and keeps its missions apart. */
+  development?: boolean;
 }
 
 /** A user's machine: a home with OpenCode configured for the scripted model, a project, and a data folder. */
@@ -35,15 +41,16 @@ export interface Bed {
   home: string;
   project: string;
   data: string;
+  paths: DataPaths;
   model: Model;
   environment: Record<string, string>;
   /** What was logged. */
   lines: string[];
   /** Opens a core on the bed's data folder; closed with the bed. */
-  core(settings?: Partial<CoreSettings> & { password?: string }): Core;
+  core: (settings?: Partial<CoreSettings> & { password?: string; build?: string }) => Core;
   /** The pid of the OpenCode server on record. */
-  serverPid(): number | undefined;
-  close(): Promise<void>;
+  serverPid: () => number | undefined;
+  close: () => Promise<void>;
 }
 
 export async function makeBed(options: BedOptions = {}): Promise<Bed> {
@@ -59,7 +66,7 @@ export async function makeBed(options: BedOptions = {}): Promise<Bed> {
   const lines: string[] = [];
   const write = (message: string) => void lines.push(message);
   const log: Logger = { debug: write, info: write, warn: write, error: write };
-  const paths = dataPaths(data, environment, false);
+  const paths = dataPaths(data, environment, options.development === true);
   const cores: Core[] = [];
   const serverPid = () => {
     if (!existsSync(paths.serverRecord)) return undefined;
@@ -70,6 +77,7 @@ export async function makeBed(options: BedOptions = {}): Promise<Bed> {
     home,
     project,
     data,
+    paths,
     model,
     environment,
     lines,
@@ -78,7 +86,8 @@ export async function makeBed(options: BedOptions = {}): Promise<Bed> {
       const core = new Core({
         paths,
         guard: join(repository, "src", "opencode", "guard.ts"),
-        build: "test",
+        ripgrepFolder,
+        build: settings.build ?? "1.0.0",
         environment,
         packageFolders: [],
         settings: () => ({ executable: opencodeBinary, attachedUrl: undefined, ...settings }),
@@ -103,14 +112,20 @@ export async function makeBed(options: BedOptions = {}): Promise<Bed> {
 export function makeProject(folder: string): void {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "README.md"), "hello\n");
-  const git = (...words: string[]) => execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@t", ...words], { cwd: folder });
+  const git = (...words: string[]) =>
+    execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@t", ...words], { cwd: folder });
   git("init", "-q", ".");
   git("add", ".");
   git("commit", "-qm", "init");
 }
 
 /** Waits until a mission's head fits; fails with what it was in the end. */
-export async function until(core: Core, missionId: string, fits: (head: MissionHead) => boolean, ms = 30_000): Promise<MissionHead> {
+export async function until(
+  core: Core,
+  missionId: string,
+  fits: (head: MissionHead) => boolean,
+  ms = 30_000,
+): Promise<MissionHead> {
   await waitUntil(() => fits(core.store.head(missionId)), ms, 10);
   const head = core.store.head(missionId);
   if (fits(head)) return head;
@@ -141,6 +156,11 @@ export function texts(core: Core, missionId: string): string[] {
   return transcriptOf(core, missionId).messages.flatMap((message) =>
     message.role === "assistant" ? message.parts.flatMap((part) => (part.kind === "text" ? [part.text] : [])) : [],
   );
+}
+
+/** The code of an OpenAgentError. */
+export function codeOf(error: unknown): string {
+  return error instanceof OpenAgentError ? error.code : describeError(error);
 }
 
 /** A prompt that makes the scripted model do these steps. */

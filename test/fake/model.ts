@@ -20,7 +20,7 @@ export interface ModelOptions {
 export interface RequestRecord {
   /** Milliseconds since the epoch. */
   at: number;
-  /** The name of a scenario, or `inline`, `demo`, `followUp`, `title`, `summary`, `nothing`. */
+  /** The name of a scenario, or `inline`, `demo`, `followUp`, `title`, `summary`, `ready`, `nothing`. */
   script: string;
   index: number;
   headers: IncomingHttpHeaders;

@@ -25,7 +25,7 @@ export function heldAfter(events: readonly RawEvent[], root: string): Snapshot {
         break;
       case "message.updated": {
         const id = text(fields(properties["info"])["id"]);
-        messages.set(id, { info: event, parts: messages.get(id)?.parts ?? new Map() });
+        messages.set(id, { info: event, parts: messages.get(id)?.parts ?? new Map<string, RawEvent>() });
         break;
       }
       case "message.removed":
@@ -83,6 +83,9 @@ export function snapshotEngine(snapshot: Engine["snapshot"]): Engine {
   const unused = () => {
     throw new Error("not asked in this test");
   };
-  const engine = new Proxy({ id: "own", snapshot }, { get: (target, name) => Reflect.get(target, name) ?? unused });
+  const engine = new Proxy(
+    { id: "own", snapshot },
+    { get: (target, name) => (Reflect.get(target, name) as unknown) ?? unused },
+  );
   return engine as unknown as Engine;
 }

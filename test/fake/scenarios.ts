@@ -2,7 +2,7 @@ import type { Step } from "./script.ts";
 
 const megabyte = 2 ** 20;
 
-function bash(command: string, description: string): Pick<Step, "tool" | "args"> {
+export function bash(command: string, description = "a command"): Pick<Step, "tool" | "args"> {
   return { tool: "bash", args: { command, description } };
 }
 

@@ -51,8 +51,8 @@ export interface Plan {
 
 /**
  * Chooses the answer from the conversation alone: the newest message of the user decides the script, and the number of
- * answers that follow it decides the step. A message can carry a script as a JSON array in a ```script block or name
- * one as `[[name]]`; without either the first message gets the demo and a later one a short reply.
+ * answers that follow it decides the step. A message can carry a script as a JSON array in a ```script block (of one
+ * line or of several) or name one as `[[name]]`; without either the first message gets the demo and a later one a short reply.
  */
 export function planAnswer(request: ChatRequest): Plan {
   const { messages } = request;
@@ -61,12 +61,18 @@ export function planAnswer(request: ChatRequest): Plan {
   if (system.includes("context summarization agent")) return only("summary", { text: summary });
   const newest = messages.findLastIndex((message) => message.role === "user" && !isWrittenByHarness(message));
   const message = messages[newest];
+  if (textOf(message?.content).includes("Answer with the single word: ready")) return only("ready", { text: "ready" });
   if (!message) return only("nothing", { text: "There is nothing to do." });
   const isFirst = messages.findIndex((other) => other.role === "user" && !isWrittenByHarness(other)) === newest;
   const [script, steps] = chooseScript(textOf(message.content), isFirst);
   const index = messages.slice(newest + 1).filter((other) => other.role === "assistant").length;
   const step = steps[index] ?? { text: `The script ${script} has no step ${String(index)}.` };
   return { script, index, step: inDirectory(step, /Working directory: (.+)/.exec(system)?.[1] ?? ".") };
+}
+
+/** A prompt on one line, as an input box takes it, that makes the model do these steps. */
+export function lineScript(words: string, ...steps: Step[]): string {
+  return `${words} \`\`\`script ${JSON.stringify(steps)} \`\`\``;
 }
 
 /** All text of the messages with one role. */
@@ -91,7 +97,7 @@ function isWrittenByHarness(message: { content?: unknown }): boolean {
 }
 
 function chooseScript(text: string, isFirst: boolean): [string, Step[]] {
-  const inline = /```script\s*\n([\s\S]*?)\n```/.exec(text)?.[1];
+  const inline = /```script\s([\s\S]*?)\s```/.exec(text)?.[1];
   if (inline !== undefined) return ["inline", parseSteps(inline)];
   const name = /\[\[([\w-]+)\]\]/.exec(text)?.[1] ?? "";
   const scenario = scenarios[name];

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { systemCode } from "../../src/base/errors.ts";
 
 export interface SmallDisk {
   folder: string;
@@ -28,8 +29,9 @@ export function mountSmallDisk(kilobytes: number): SmallDisk | undefined {
       for (let size = kilobytes * 1024; size >= 512; size = Math.floor(size / 2)) {
         try {
           writeFileSync(ballast, Buffer.alloc(size), { flag: "a" });
-        } catch {
+        } catch (error) {
           // Too much for what is left: half of it is tried next.
+          if (systemCode(error) !== "ENOSPC") throw error;
         }
       }
     },

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from "node:path";
 import { normalise, newMemory } from "../../src/opencode/normalise.ts";
 import type { EngineEvent } from "../../src/protocol/event.ts";
+import type { MissionHead } from "../../src/protocol/mission.ts";
 import { newHead, reduceHead, reduceTranscript } from "../../src/protocol/reduce.ts";
 import { emptyTranscript, type Part, type Transcript } from "../../src/protocol/transcript.ts";
 import { readStream, rootSessions, type Recorded } from "../fake/recorded.ts";
@@ -61,7 +62,7 @@ describe("recorded streams of OpenCode 1.18.33", () => {
     for (const { root, family } of rootSessions(recorded).slice(0, 1)) {
       it(`translates ${file}`, () => {
         const events = translate(recorded, root, family);
-        const head = events.reduce(
+        const head = events.reduce<MissionHead>(
           (known, body, index) => reduceHead(known, { seq: index, missionId: "m", time: index, body }),
           { ...newHead("m", 0), sessionId: root },
         );

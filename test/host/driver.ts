@@ -12,6 +12,14 @@ export interface Driver {
   /** Presses a key such as `Enter` or `Control+Z`. */
   press: (key: string) => Promise<void>;
   click: (selector: string) => Promise<void>;
+  rightClick: (selector: string) => Promise<void>;
+  hover: (selector: string) => Promise<void>;
+  /** Sets the size of the window's content, in CSS pixels. */
+  resize: (width: number, height: number) => Promise<void>;
+  /** What pages in the window have complained about against their content security policy so far. */
+  policyViolations: () => Promise<string[]>;
+  /** The values of an attribute of all elements; "" where it is absent. */
+  attributes: (selector: string, name: string) => Promise<string[]>;
   /** The texts of all elements, as shown. */
   texts: (selector: string) => Promise<string[]>;
   answerQuickInput: (text: string) => Promise<void>;

@@ -42,6 +42,10 @@ async function replyTo({ id, operation, args }: DriverRequest, operations: Drive
 }
 
 function operationsOf(page: Page, artifacts: string): Driver {
+  const violations: string[] = [];
+  page.on("console", (message) => {
+    if (/content security policy/i.test(message.text())) violations.push(message.text());
+  });
   return {
     print: (line) => {
       console.log(line);
@@ -56,6 +60,14 @@ function operationsOf(page: Page, artifacts: string): Driver {
     runCommand: (label) => runCommand(page, label),
     press: (key) => page.keyboard.press(key),
     click: (selector) => page.click(selector),
+    rightClick: (selector) => page.click(selector, { button: "right" }),
+    hover: (selector) => page.hover(selector),
+    resize: (width, height) => page.setViewportSize({ width, height }),
+    policyViolations: () => Promise.resolve(violations),
+    attributes: (selector, name) =>
+      page
+        .locator(selector)
+        .evaluateAll((elements, attribute) => elements.map((element) => element.getAttribute(attribute) ?? ""), name),
     texts: (selector) => page.locator(selector).allInnerTexts(),
     answerQuickInput: (text) => answerQuickInput(page, text),
     pickQuickItem: (label) => pickQuickItem(page, label),

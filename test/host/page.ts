@@ -61,8 +61,9 @@ export async function runCommand(page: Page, label: string, ms = 30_000): Promis
   const row = quickInputRow(page, label);
   for (const end = Date.now() + ms; ;) {
     await page.keyboard.press("F1");
-    await quickInput(page).locator("input.input").first().fill(`>${label}`);
     try {
+      // An input that is on its way out takes no text.
+      await quickInput(page).locator("input.input").first().fill(`>${label}`, { timeout: 1000 });
       await row.waitFor({ timeout: 1000 });
       break;
     } catch (error) {
@@ -111,7 +112,7 @@ export function activityBar(page: Page, title: string): Locator {
 }
 
 /**
- * Waits for a webview whose document has an element for the CSS selector, or for which the predicate holds, and gives
+ * Waits for a webview in view whose document has an element for the CSS selector, or for which the predicate holds, and gives
  * its inner frame. A webview that reloads or was hidden gets another frame: look it up each time.
  */
 export async function webviewFrame(
@@ -123,9 +124,21 @@ export async function webviewFrame(
   for (const end = Date.now() + ms; ;) {
     const frames = page.frames().filter((frame) => frame.url().includes("/fake.html"));
     // A frame can go away while it is asked.
-    for (const frame of frames) if (await fits(frame).catch(() => false)) return frame;
+    for (const frame of frames)
+      if (
+        await inView(frame)
+          .then((shown) => shown && fits(frame))
+          .catch(() => false)
+      )
+        return frame;
     if (Date.now() > end)
       throw new Error(`No webview has ${String(wanted)}; there are ${String(frames.length)} webviews.`);
     await sleep(50);
   }
+}
+
+/** A hidden webview stays in the page: the frame around it is not visible then. */
+async function inView(frame: Frame): Promise<boolean> {
+  const outer = await frame.parentFrame()?.frameElement();
+  return (await outer?.isVisible()) === true;
 }

@@ -26,6 +26,11 @@ const unneeded = [
   "node_modules/@vscode/windows-process-tree",
 ];
 
+/** Where the editor, its user data and the sample folder are. */
+export function installationFolder(): string {
+  return process.env.OPEN_AGENT_HOST_DIR ?? join(homedir(), ".cache", "open-agent-editor");
+}
+
 /**
  * Installs VS Code (as code-server) from npm into $OPEN_AGENT_HOST_DIR or ~/.cache/open-agent-editor, unless it is
  * there. Takes about 20 s and 450 MB and needs no compiler. The editor writes log files only when
@@ -33,7 +38,7 @@ const unneeded = [
  */
 export function setupEditor(): EditorInstallation {
   if (process.platform === "win32") throw new Error("code-server does not run on Windows; use WSL.");
-  const folder = join(process.env.OPEN_AGENT_HOST_DIR ?? join(homedir(), ".cache", "open-agent-editor"), "editor");
+  const folder = join(installationFolder(), "editor");
   const withLogs = process.env.OPEN_AGENT_HOST_SPDLOG === "1";
   const stamp = join(folder, "stamp");
   const wanted = `${codeServer} ${nodePackage}@${nodeVersion}${withLogs ? " with logs" : ""}`;

@@ -21,6 +21,8 @@ export async function runSuite(files: string[], options: { timeoutMs?: number } 
     ui: "bdd",
     color: false,
     timeout: options.timeoutMs ?? 30_000,
+    // A browser and an editor on a machine that is slow at times; what was tried twice is said.
+    retries: 1,
     ...(grep !== undefined && { grep }),
   });
   let printed: Promise<unknown> = Promise.resolve();
@@ -29,6 +31,11 @@ export async function runSuite(files: string[], options: { timeoutMs?: number } 
     printed = printed.then(() => driver.print(format(...args)));
   };
   for (const file of files) mocha.addFile(file);
+  mocha.suite.afterEach(async function () {
+    const { currentTest } = this;
+    if (currentTest?.state === "failed")
+      await driver.screenshot(`failed-${currentTest.title.replace(/\W+/g, "-").slice(0, 60)}`);
+  });
   await mocha.loadFilesAsync();
   const report = await run(mocha);
   if (reportPath !== undefined) writeFileSync(reportPath, JSON.stringify(report, undefined, 2));
@@ -42,6 +49,9 @@ function run(mocha: Mocha): Promise<SuiteReport> {
     const runner = mocha.run(() => {
       const { passes: passed = 0, pending = 0 } = runner.stats ?? {};
       resolve({ passed, failed: failures.length, pending, failures });
+    });
+    runner.on("retry", (test: Mocha.Test, error: Error) => {
+      Mocha.reporters.Base.consoleLog(`    tried again: ${test.fullTitle()} (${error.message.slice(0, 300)})`);
     });
     runner.on("fail", (test, error: unknown) => {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);

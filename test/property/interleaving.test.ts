@@ -85,7 +85,12 @@ class World {
         publish: ({ events, prev, seq }) => this.#publish({ missionId: "m", prev, seq, events }),
         ensureEngine: () => Promise.resolve(engine),
         connectedEngine: () => engine,
+        admit: () => true,
+        release: () => undefined,
         defaultModel: () => Promise.resolve(undefined),
+        allowedBy: () => undefined,
+        addRules: (rules) => [...rules],
+        rulesChanged: () => undefined,
         onStoreFault: (error) => {
           throw error;
         },
@@ -108,11 +113,9 @@ class World {
     if (!this.#connected) await this.#step({ kind: "reconnect", late: 0 });
     await this.#step({ kind: "deliver", count: this.#events.length });
     await this.#step({ kind: "reconnect", late: 0 });
-    let settled = false;
-    const all = Promise.all(this.#pending).then(() => {
-      settled = true;
-    });
-    while (!settled) {
+    const settled = new AbortController();
+    const all = Promise.all(this.#pending).then(() => settled.abort());
+    while (!settled.signal.aborted) {
       for (const { answer } of this.#resyncs.splice(0)) answer();
       await new Promise((resolve) => setImmediate(resolve));
     }

@@ -14,8 +14,8 @@ import { delimiter, join } from "node:path";
 import { OpenAgentError } from "../../src/base/errors.ts";
 import { silentLogger } from "../../src/base/log.ts";
 import { prepareHome, type HomeOptions } from "../../src/opencode/home.ts";
-import { ascendingId } from "../../src/opencode/ids.ts";
-import { isSupported, locateOpenCode } from "../../src/opencode/locate.ts";
+import { nextMessageId } from "../../src/opencode/ids.ts";
+import { isSupported, locateOpenCode, packageNames } from "../../src/opencode/locate.ts";
 import { newMemory, normalise, sessionOf, type RawEvent } from "../../src/opencode/normalise.ts";
 import { toolCard } from "../../src/opencode/toolCard.ts";
 
@@ -77,6 +77,22 @@ describe("locating OpenCode", function () {
     assert.equal(await codeOf(locateOpenCode({ ...none, configured: process.execPath })), "opencode_unsupported");
   });
 
+  it("knows the packages for a machine, and that the plain x64 binary needs AVX2", () => {
+    const first = [
+      packageNames("win32", "x64", ""),
+      packageNames("darwin", "arm64", ""),
+      packageNames("linux", "x64", "flags : sse avx avx2 fma"),
+      packageNames("linux", "x64", "flags : sse avx"),
+    ].map(([name]) => name);
+    assert.deepEqual(first, [
+      "opencode-windows-x64",
+      "opencode-darwin-arm64",
+      "opencode-linux-x64",
+      "opencode-linux-x64-baseline",
+    ]);
+    assert.ok(!packageNames("linux", "x64", "flags : sse avx").includes("opencode-linux-x64"));
+  });
+
   it("speaks with 1.18 or newer 1.x only", () => {
     const answers = ["1.18.0", "1.18.33", "1.40.2-beta", "1.17.9", "0.9.1", "2.0.1", "10.18.0"].map(isSupported);
     assert.deepEqual(answers, [true, true, true, false, false, false, false]);
@@ -90,6 +106,7 @@ describe("what OpenCode runs with", () => {
       folder: join(root, "data"),
       environment: { HOME: join(root, "home"), PATH: "/usr/bin" },
       guard,
+      passEnvironment: [],
       providers: {},
       version: "1.18.33",
       log: silentLogger,
@@ -129,6 +146,7 @@ describe("what OpenCode runs with", () => {
       folder: join(root, "data"),
       environment: { HOME: join(root, "home") },
       guard,
+      passEnvironment: [],
       providers: {},
       version: "1",
       log: silentLogger,
@@ -191,17 +209,17 @@ describe("what OpenCode runs with", () => {
 });
 
 describe("ids of messages", () => {
-  it("sort behind the message before, also when the clock is behind", () => {
-    const first = ascendingId("msg", 1_795_000_000_000);
-    const second = ascendingId("msg", 1_700_000_000_000, first);
-    const third = ascendingId("msg", 1_795_000_100_000, second);
-    assert.deepEqual([third, second, first].sort(), [first, second, third]);
-    assert.match(first, /^msg_[0-9a-f]{12}[0-9A-Za-z]{14}$/);
+  it("count on from the newest message or the session, whatever this machine's clock says", () => {
+    const session = "ses_e023e036effeNeYfovI2FHMnO9";
+    const first = nextMessageId(session, undefined, 0);
+    const second = nextMessageId(session, first, 4e12);
+    assert.deepEqual([first.slice(0, 16), second.slice(0, 16)], ["msg_1fdc1fc92001", "msg_1fdc1fc93001"]);
+    assert.ok(first < second && second < "msg_1fdc1fc99000PGdea1tSBcS756");
+    assert.match(second, /^msg_[0-9a-f]{12}[0-9A-Za-z]{14}$/);
   });
 
-  it("have the form of OpenCode's own", () => {
-    // Made by opencode 1.18.33 at this millisecond.
-    assert.equal(ascendingId("msg", 1_795_220_663_168).slice(0, 13), "msg_1fb7d6b80");
+  it("take the time where the session's id says nothing", () => {
+    assert.equal(nextMessageId("session-7", undefined, 1_795_220_663_168).slice(0, 13), "msg_1fb7d6b80");
   });
 });
 
@@ -288,10 +306,7 @@ describe("translation of what nobody foresaw", () => {
     ];
     for (const type of types)
       for (const properties of odd) {
-        const raw = event(
-          type,
-          typeof properties === "object" && properties !== null ? { sessionID: "s", ...properties } : {},
-        );
+        const raw = event(type, Object.assign({ sessionID: "s" }, properties));
         assert.doesNotThrow(() => normalise(newMemory("/d"), raw, 0), `${type} ${JSON.stringify(properties)}`);
         assert.doesNotThrow(() => sessionOf(raw));
       }

@@ -7,6 +7,7 @@ describe("messages of the page", () => {
     const good = [
       { type: "send", text: "hi" },
       { type: "answerPermission", requestId: "per_1", reply: "reject", reason: "no" },
+      { type: "answerPermission", requestId: "per_1", reply: "always", scope: "workspace", patterns: ["git *"] },
       { type: "answerQuestion", requestId: "que_1", answers: [["Blue"], []] },
       { type: "openFile", path: "a.ts", line: 3 },
       { type: "command", id: "showLog" },

@@ -148,12 +148,17 @@ describe("store", () => {
     const store = openStore();
     store.create(
       "m",
-      [created, linked, { type: "session", sessionId: "ses_child", parentId: session, title: "c", cost: 0 }],
+      [
+        created,
+        linked,
+        { type: "session", sessionId: "ses_child", parentId: session, title: "c", cost: 0 },
+        { type: "session", sessionId: "ses_grandchild", parentId: "ses_child", title: "g", cost: 0 },
+      ],
       1,
     );
     assert.deepEqual(
-      [store.missionOfSession(session), store.missionOfSession("ses_child"), store.missionOfSession("x")],
-      ["m", "m", undefined],
+      [session, "ses_child", "ses_grandchild", "x"].map((id) => store.missionOfSession(id)),
+      ["m", "m", "m", undefined],
     );
     store.remove("m");
     assert.deepEqual(

@@ -1,0 +1,31 @@
+import type { Logger } from "../base/log.ts";
+import type { Engine, Translator } from "../opencode/engine.ts";
+import type { MissionHead, ModelRef, PermissionRequest } from "../protocol/mission.ts";
+import type { AllowedBy } from "../protocol/permission.ts";
+import type { Appended, Store } from "../store/store.ts";
+import type { DeskContext } from "./requestDesk.ts";
+
+/** What a runner needs of the leader. */
+export interface RunnerContext {
+  readonly store: Store;
+  readonly log: Logger;
+  translator(directory: string): Translator;
+  /** Tells the others what was stored. */
+  publish(stored: Appended, before: MissionHead): void;
+  /** The engine, started if need be. */
+  ensureEngine(): Promise<Engine>;
+  /** The engine if its stream is open. */
+  connectedEngine(): Engine | undefined;
+  /** Whether the mission may begin a turn now, as only so many may run at once. If not, it is woken when it may. */
+  admit(missionId: string): boolean;
+  /** The mission runs no turn any more. */
+  release(missionId: string): void;
+  /** The model to use where the user chose none; throws `no_provider` when there is none. */
+  defaultModel(engine: Engine, directory: string, agent: string | undefined): Promise<ModelRef | undefined>;
+  /** What allows a request so that the user need not be asked. */
+  allowedBy(request: PermissionRequest, head: MissionHead): AllowedBy | undefined;
+  addRules: DeskContext["addRules"];
+  rulesChanged: DeskContext["rulesChanged"];
+  /** Events could not be stored. The leader tries again and then asks for a resync. */
+  onStoreFault(error: unknown): void;
+}

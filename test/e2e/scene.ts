@@ -1,0 +1,130 @@
+/** A user at the packaged extension: an editor, a browser, a home with OpenCode, and what is seen in a window. */
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Browser, BrowserContext, Frame, Page } from "playwright-core";
+import { makeBed, opencodeBinary, repository, type Bed, type BedOptions } from "../fake/bed.ts";
+import { launchBrowser } from "../host/chromium.ts";
+import { startEditor, type Editor, type EditorOptions } from "../host/editor.ts";
+import { eventually } from "../host/eventually.ts";
+import { answerQuickInput, newProfile, openWorkbench, quickInput, runCommand, webviewFrame } from "../host/page.ts";
+
+export interface Scene {
+  bed: Bed;
+  editor: Editor;
+  /** Opens a window, on the bed's project when no folder is named. */
+  open: (folder?: string) => Promise<Page>;
+  /** Saves a picture in out/e2e. */
+  picture: (page: Page, name: string) => Promise<void>;
+  close: () => Promise<void>;
+}
+
+let packaged: string | undefined;
+
+/** Packs the extension for this platform, once; gives the path of the .vsix. */
+export function packageExtension(): string {
+  if (packaged !== undefined) return packaged;
+  const target = `${process.platform}-${process.arch}`;
+  execFileSync(process.execPath, [join(repository, "esbuild.mjs"), "--package", "--target", target], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  const { name, version } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8")) as Record<
+    string,
+    string
+  >;
+  return (packaged = join(repository, "out", `${name ?? ""}-${target}-${version ?? ""}.vsix`));
+}
+
+/** @param prepare fills the bed before the editor starts */
+export async function makeScene(
+  options: { bed?: BedOptions; editor?: Partial<EditorOptions>; prepare?: (bed: Bed) => Promise<void> } = {},
+): Promise<Scene> {
+  await using cleanup = new AsyncDisposableStack();
+  const bed = cleanup.adopt(await makeBed(options.bed), (made) => made.close());
+  await options.prepare?.(bed);
+  const editor = cleanup.adopt(
+    await startEditor({
+      extension: { vsix: packageExtension() },
+      workspace: bed.project,
+      env: { HOME: bed.home, OPEN_AGENT_DATA_DIR: bed.data },
+      settings: { "openAgent.opencode.path": opencodeBinary },
+      ...options.editor,
+    }),
+    (started) => started.stop(),
+  );
+  const browser: Browser = cleanup.adopt(await launchBrowser(), (started) => started.close());
+  const profile: BrowserContext = await newProfile(browser);
+  const kept = cleanup.move();
+  return {
+    bed,
+    editor,
+    open: (folder) => openWorkbench(profile, editor, folder === undefined ? {} : { folder }),
+    picture: async (page, name) => {
+      await page.screenshot({ path: join(repository, "out", "e2e", `${name}.png`) });
+    },
+    close: () => kept.disposeAsync(),
+  };
+}
+
+/** Types a prompt after New Mission, starts, and waits for the panel. */
+export async function launch(page: Page, prompt: string): Promise<void> {
+  await runCommand(page, "Open Agent: New Mission…");
+  await stepTitled(page, "New Mission (1 of 2)");
+  await answerQuickInput(page, prompt);
+  await stepTitled(page, "New Mission (2 of 2)");
+  await eventually(
+    () => quickInput(page).locator(".label-name").allInnerTexts(),
+    (labels) => labels.length > 1,
+  );
+  // The list takes no Enter while it is drawn anew.
+  const step = quickInput(page).locator(".quick-input-title").getByText("New Mission (2 of 2)", { exact: true });
+  await eventually(
+    async () => {
+      if (await step.isVisible()) await page.keyboard.press("Enter");
+      return step.isVisible();
+    },
+    (shown) => !shown,
+  );
+  await panelShows(page, "h1", ([title = ""]) => title.slice(0, 10) === prompt.slice(0, 10));
+}
+
+/** Waits for the step of a quick input with this title. */
+export async function stepTitled(page: Page, title: string, ms = 60_000): Promise<void> {
+  await quickInput(page).locator(".quick-input-title").getByText(title, { exact: true }).waitFor({ timeout: ms });
+}
+
+/** The page of the mission panel that is shown. */
+export function panel(page: Page): Promise<Frame> {
+  return webviewFrame(page, "main[aria-label=Transcript]");
+}
+
+export async function inPanel(page: Page, selector: string): Promise<string[]> {
+  return (await panel(page)).locator(selector).allInnerTexts();
+}
+
+/** Waits until the panel shows elements whose texts fit. */
+export function panelShows(
+  page: Page,
+  selector: string,
+  fits: (texts: string[]) => boolean,
+  ms?: number,
+): Promise<string[]> {
+  // The panel's frame can be replaced while it is asked.
+  return eventually(() => inPanel(page, selector).catch(() => []), fits, ms);
+}
+
+export function turnsEnd(page: Page, count: number): Promise<string[]> {
+  return panelShows(page, ".end, .failure", (ends) => ends.length >= count);
+}
+
+export async function send(page: Page, text: string): Promise<void> {
+  const composer = (await panel(page)).locator(".composer textarea");
+  await composer.fill(text);
+  await composer.press("Enter");
+}
+
+/** All that the panel says of a mission, without times. */
+export async function transcript(page: Page): Promise<string> {
+  const [text = ""] = await inPanel(page, ".content");
+  return text.replace(/\d[\d.]* (s|m|h)\b/g, "…");
+}

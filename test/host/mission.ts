@@ -1,0 +1,21 @@
+// Runs one mission without an editor: npm run mission -- "prompt" [--dir D] [--json] …
+import { execFileSync, spawn } from "node:child_process";
+import { join } from "node:path";
+import { repository } from "../fake/bed.ts";
+import { prepareSample, scriptedNotice } from "./demo.ts";
+
+const words = process.argv.slice(2);
+execFileSync(process.execPath, [join(repository, "esbuild.mjs")], { stdio: ["ignore", "ignore", "inherit"] });
+const where: string[] = [];
+if (!words.includes("--dir")) {
+  const sample = await prepareSample();
+  if (sample.scripted !== undefined) console.error(scriptedNotice);
+  console.error(`Working in ${sample.folder}; --dir names another folder.\n`);
+  where.push("--dir", sample.folder);
+}
+const mission = spawn(process.execPath, [join(repository, "dist", "headless.cjs"), "run", ...words, ...where], {
+  stdio: "inherit",
+});
+// The mission itself hears Ctrl+C and stops its turn.
+process.on("SIGINT", () => undefined);
+mission.once("exit", (code) => process.exit(code ?? 1));

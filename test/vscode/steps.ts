@@ -1,0 +1,107 @@
+/** What a user does and sees in the window, for the tests inside its extension host. */
+import assert from "node:assert/strict";
+import * as vscode from "vscode";
+import { driver } from "../host/driver.ts";
+import { eventually } from "../host/eventually.ts";
+
+/** The page of a mission panel. */
+export const page = "main[aria-label=Transcript]";
+
+export function workspaceFolder(): string {
+  const [folder] = vscode.workspace.workspaceFolders ?? [];
+  assert.ok(folder);
+  return folder.uri.fsPath;
+}
+
+/** Launches a mission as a user does: palette, prompt, Start. */
+export async function launch(prompt: string, command = "Open Agent: New Mission…"): Promise<void> {
+  await driver.runCommand(command);
+  await answerLaunch(prompt);
+}
+
+/** Answers the two steps of a launch. */
+export async function answerLaunch(prompt: string): Promise<void> {
+  await quickInputTitled("New Mission (1 of 2)");
+  await driver.answerQuickInput(prompt);
+  await quickInputTitled("New Mission (2 of 2)");
+  await eventually(
+    () => driver.texts(".quick-input-list .label-name"),
+    (labels) => labels.length > 1,
+  );
+  // The list takes no Enter while it is drawn anew.
+  await eventually(
+    async () => {
+      if ((await quickInputTitle()) === "New Mission (2 of 2)") await driver.press("Enter");
+      return quickInputTitle();
+    },
+    (title) => title !== "New Mission (2 of 2)",
+  );
+}
+
+async function quickInputTitle(): Promise<string> {
+  return (await driver.texts(".quick-input-widget:visible .quick-input-title"))[0] ?? "";
+}
+
+export async function quickInputTitled(title: string): Promise<void> {
+  await eventually(quickInputTitle, (shown) => shown === title);
+}
+
+/** The texts of elements in the panel that is shown. */
+export function inPanel(selector: string): Promise<string[]> {
+  return driver.textsInWebview(page, selector);
+}
+
+export async function panelShows(selector: string, text: string | RegExp, ms?: number): Promise<string[]> {
+  const fits = (shown: string) => (typeof text === "string" ? shown.includes(text) : text.test(shown));
+  return eventually(
+    () => inPanel(selector),
+    (texts) => texts.some(fits),
+    ms,
+  );
+}
+
+/** Waits for the end of so many turns in the panel that is shown. */
+export async function turnsEnd(count: number): Promise<string[]> {
+  return eventually(
+    () => inPanel(".end, .failure"),
+    (ends) => ends.length >= count,
+  );
+}
+
+/** The rows of the missions tree, top down. */
+export async function missionRows(): Promise<string[]> {
+  const rows = await driver.texts(`${missionTree} .monaco-list-row .label-name`);
+  return rows.map((row) => row.trim());
+}
+
+export const missionTree = '.pane:has(.pane-header[aria-label^="Missions"])';
+
+/** By pointer and Enter: a menu ignores clicks for a moment after it has opened. */
+export async function chooseInContextMenu(selector: string, label: string): Promise<void> {
+  const item = `.context-view .action-item:has-text("${label}")`;
+  await driver.rightClick(selector);
+  await driver.hover(item);
+  await eventually(
+    () => driver.attributes(item, "class"),
+    (names) => names[0]?.split(" ").includes("focused") === true,
+  );
+  await driver.press("Enter");
+}
+
+/** Opens the view and waits until it stands. */
+export async function showMissions(): Promise<void> {
+  await driver.runCommand("Open Agent: Show Missions");
+  await eventually(
+    () => driver.texts(`${missionTree} .monaco-list-row, .welcome-view-content`),
+    (texts) => texts.length > 0,
+  );
+}
+
+/** The titles of all open tabs. */
+export function tabs(): string[] {
+  return vscode.window.tabGroups.all.flatMap((group) => group.tabs.map((tab) => tab.label));
+}
+
+export async function closeTabs(): Promise<void> {
+  await vscode.commands.executeCommand("workbench.action.closeAllEditors");
+}
