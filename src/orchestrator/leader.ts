@@ -309,6 +309,13 @@ export class Leader implements Disposable {
     return this.engineHost.ensure();
   }
 
+  /** The engine that holds a mission's session, started if need be. Throws `opencode_unreachable` when it is another one. */
+  async engineOf({ server }: MissionHead): Promise<Engine> {
+    const engine = await this.engineHost.ensure();
+    if (engine.id === server) return engine;
+    throw new OpenAgentError("opencode_unreachable", `This mission lives on another OpenCode server (${server}).`);
+  }
+
   /** Agents and models for a directory, remembered until logins or the server change. */
   choices(engine: Engine, directory: string): Promise<Choices> {
     const known = this.#choices.get(directory);
