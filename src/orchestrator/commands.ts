@@ -145,6 +145,9 @@ export const commands = {
     if (input.archived) requireIdle(runner.head);
     runner.update([{ type: "mission_updated", archivedAt: input.archived ? Date.now() : null }]);
   }),
+  pinMission: command(z.object({ missionId, pinned: z.boolean() }), (leader, input) => {
+    leader.runner(input.missionId).update([{ type: "mission_updated", pinned: input.pinned }]);
+  }),
   setMissionChoice: command(
     z.object({ missionId, agent: agent.nullable().optional(), model: model.nullable().optional() }),
     (leader, { missionId: id, ...change }) => {

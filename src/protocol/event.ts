@@ -274,6 +274,7 @@ export interface MissionUpdated {
   type: "mission_updated";
   title?: string;
   archivedAt?: number | null;
+  pinned?: boolean;
   agent?: string | null;
   model?: ModelRef | null;
   permissions?: PermissionMode | null;

@@ -193,6 +193,8 @@ export interface MissionHead {
   createdAt: number;
   updatedAt: number;
   archivedAt?: number;
+  /** The user wants it before all others. */
+  pinned: boolean;
   /** The user's message whose turn runs. */
   turnMessageId?: string;
   /** The user's message from which on the conversation is taken back, until the next message. */

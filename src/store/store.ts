@@ -4,9 +4,13 @@ import { endsPart, keyOf, ownTypes, type EventBody, type EventType, type Mission
 import type { MissionHead } from "../protocol/mission.ts";
 import type { PermissionRule } from "../protocol/permission.ts";
 import { newHead, reduceHead, reduceTranscript, type MissionView } from "../protocol/reduce.ts";
+import type { MissionQuery, SearchHit, SearchQuery } from "../protocol/search.ts";
 import { emptyTranscript, type Transcript } from "../protocol/transcript.ts";
 import { openDatabase, storeError } from "./database.ts";
+import { headColumns, insertHead, listSql, updateHead } from "./missionRows.ts";
 import { toRule, type RuleRow } from "./rules.ts";
+import { SearchIndex } from "./searchIndex.ts";
+import { reclaimStep } from "./space.ts";
 
 export interface StoreOptions {
   path: string;
@@ -18,12 +22,6 @@ export interface EventQuery {
   types?: readonly EventType[];
   /** Only events with a greater seq. */
   after?: number;
-  limit?: number;
-  offset?: number;
-}
-
-export interface MissionQuery {
-  archived?: boolean;
   limit?: number;
   offset?: number;
 }
@@ -52,6 +50,7 @@ export class Store {
   readonly path: string;
   readonly newer: boolean;
   readonly #database: Database;
+  readonly #search: SearchIndex;
   readonly #statements = new Map<string, Statement>();
   /** Heads and last seqs of missions written to since the last `refresh`; only the leader writes. */
   readonly #written = new Map<string, { head: MissionHead; seq: number }>();
@@ -60,6 +59,7 @@ export class Store {
     const { database, newer } = openDatabase(options.path, options.nativeBinding);
     this.path = options.path;
     this.#database = database;
+    this.#search = new SearchIndex(database);
     this.newer = newer;
   }
 
@@ -96,10 +96,7 @@ export class Store {
   create(missionId: string, bodies: readonly EventBody[], time: number): Appended {
     return this.#write(() => {
       const head = newHead(missionId, time);
-      this.#run(
-        "INSERT INTO missions (id, status, run_state, archived, updated_at, pending, head) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        ...headColumns(head),
-      );
+      this.#run(insertHead, ...headColumns(head));
       return this.#append({ head, seq: 0 }, bodies, time);
     });
   }
@@ -125,11 +122,7 @@ export class Store {
     }
     if (head !== known.head) {
       const [id, ...columns] = headColumns(head);
-      this.#run(
-        "UPDATE missions SET status = ?, run_state = ?, archived = ?, updated_at = ?, pending = ?, head = ? WHERE id = ?",
-        ...columns,
-        id,
-      );
+      this.#run(updateHead, ...columns, id);
     }
     const seq = events.at(-1)?.seq ?? known.seq;
     this.#written.set(missionId, { head, seq });
@@ -191,15 +184,29 @@ export class Store {
     return parseHead(row.head);
   }
 
-  /** Newest first. */
+  /** Pinned ones first, then newest first. */
   list(query: MissionQuery = {}): MissionHead[] {
-    const rows = this.#readAll<{ head: string }>(
-      "SELECT head FROM missions WHERE archived = ? ORDER BY updated_at DESC, id LIMIT ? OFFSET ?",
-      query.archived ? 1 : 0,
-      query.limit ?? 200,
-      query.offset ?? 0,
-    );
-    return rows.map((row) => parseHead(row.head));
+    const { sql, values } = listSql(query);
+    return this.#readAll<{ head: string }>(sql, ...values).map((row) => parseHead(row.head));
+  }
+
+  /** Titles that match, then events, newest first. Safe with any text. */
+  search(query: SearchQuery): SearchHit[] {
+    return this.#guard(() => this.#search.find(query));
+  }
+
+  /** Makes some more of what is stored quick to search; for the process that writes. Returns whether there is more. */
+  indexMore(): boolean {
+    return this.#write(() => this.#search.step());
+  }
+
+  /**
+   * Gives some of the space of what was deleted back to the disk; for the process that writes. Returns whether there is
+   * more.
+   * @param wholly a file that cannot be shortened piece by piece may be written anew at once, which takes its time
+   */
+  reclaim(wholly: boolean): boolean {
+    return this.#guard(() => reclaimStep(this.#database, wholly));
   }
 
   /** The missions in which something runs or waits. */
@@ -440,11 +447,6 @@ export class Store {
     this.#statements.set(sql, prepared);
     return prepared;
   }
-}
-
-function headColumns(head: MissionHead): [string, string, string, number, number, number, string] {
-  const archived = head.archivedAt === undefined ? 0 : 1;
-  return [head.id, head.status, head.runState, archived, head.updatedAt, head.pending.length, JSON.stringify(head)];
 }
 
 /** A head stored by an older version lacks the fields added since. */
