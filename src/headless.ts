@@ -1,16 +1,18 @@
 /** Composition root without VS Code: the same core behind a small command line and Open Agent's HTTP API. */
+import { once } from "node:events";
 import { realpathSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { checkFolder } from "./api/checks.ts";
 import { serveApi } from "./api/server.ts";
-import { iso, storedEventJson } from "./api/shapes.ts";
+import { iso, searchHitJson, storedEventJson } from "./api/shapes.ts";
 import { describeError, OpenAgentError, systemCode } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
 import { explain } from "./cli/hints.ts";
+import { reportText } from "./cli/report.ts";
 import { runMission } from "./cli/run.ts";
 import { plainText } from "./cli/terminal.ts";
-import { Core, dataPaths, nativeBindingIn } from "./orchestrator/index.ts";
+import { Core, dataPaths, exportMission, nativeBindingIn } from "./orchestrator/index.ts";
 import type { EventType } from "./protocol/event.ts";
 
 /** Put in by the build. */
@@ -24,7 +26,15 @@ const usage = `Open Agent ${version}, headless
   list [--archived] [--json]
         Shows the missions, newest first.
   events <id> [--types a,b]
-        Prints a mission's stored events as JSON lines. The id may be cut short.
+        Prints a mission's stored events as JSON lines. An id may be cut short, here and below.
+  search "<words>" [--json]
+        Shows where all of the words occur, newest first; a phrase goes into double quotes.
+  export <id> [--json]
+        Prints a mission as Markdown, or as JSON with all that is stored, which can be imported again.
+  import <file>
+        Takes in the missions of an original Open Agent's missions*.db, which is only read, or an exported mission.
+  pin <id>, unpin <id>
+        Puts a mission before all others, or lets it go.
   serve [--port N] [--dir D]
         Serves Open Agent's HTTP API on loopback. The bearer token is in the data folder.
 
@@ -63,8 +73,27 @@ function parseOptions() {
   }
 }
 
-const commands = ["run", "list", "events", "serve"] as const;
-type Command = (typeof commands)[number];
+/** What each command must be given, and how the user finds it; undefined for one that is given nothing. */
+const commands = {
+  run: "run needs a prompt.",
+  list: undefined,
+  events: "events needs a mission's id; `list` shows them.",
+  search: "search needs words to look for.",
+  export: "export needs a mission's id; `list` shows them.",
+  import: "import needs a file.",
+  pin: "pin needs a mission's id; `list` shows them.",
+  unpin: "unpin needs a mission's id; `list --json` shows them.",
+  serve: undefined,
+} as const;
+type Command = keyof typeof commands;
+
+/** Who only reads shall not become the one who runs the missions. */
+const readers: readonly Command[] = ["list", "events", "search", "export"];
+/** What is written as several words is one argument in quotes. */
+const quotes: Partial<Record<Command, string>> = {
+  run: " Put the prompt in quotes.",
+  search: " Put the words in quotes.",
+};
 
 function openCore(command: Command): Core {
   const program = dirname(realpathSync(process.argv[1] ?? "."));
@@ -78,8 +107,7 @@ function openCore(command: Command): Core {
     settings: () => ({ executable: values.opencode && resolve(values.opencode), attachedUrl: values.url }),
     attachedPassword: () => Promise.resolve(process.env["OPENCODE_SERVER_PASSWORD"]),
     log: values.verbose ? stderrLogger : quietLogger,
-    // Who only reads shall not become the one who runs the missions.
-    mayAct: () => command === "run" || command === "serve",
+    mayAct: () => !readers.includes(command),
   });
 }
 
@@ -93,28 +121,40 @@ async function main(): Promise<number> {
     process.stdout.write(usage);
     return values.help ? 0 : 2;
   }
-  const command = commands.find((known) => known === name);
-  if (command === undefined) return misused(`There is no command “${name}”.`);
-  if ((command === "run" || command === "events") && argument === undefined)
-    return misused(command === "run" ? "run needs a prompt." : "events needs a mission's id; `list` shows them.");
-  const odd = command === "list" || command === "serve" ? argument : rest[0];
-  if (odd !== undefined)
-    return misused(`“${odd}” is one argument too many.${command === "run" ? " Put the prompt in quotes." : ""}`);
-  const core = openCore(command);
+  if (!isCommand(name)) return misused(`There is no command “${name}”.`);
+  const needed = commands[name];
+  if (needed !== undefined && argument === undefined) return misused(needed);
+  const odd = needed === undefined ? argument : rest[0];
+  if (odd !== undefined) return misused(`“${odd}” is one argument too many.${quotes[name] ?? ""}`);
+  const core = openCore(name);
   try {
-    switch (command) {
+    switch (name) {
       case "run":
         return await run(core, argument ?? "");
       case "list":
         return list(core);
       case "events":
         return events(core, argument ?? "");
+      case "search":
+        return search(core, argument ?? "");
+      case "export":
+        return await exportTo(core, argument ?? "");
+      case "import":
+        return await importFrom(core, argument ?? "");
+      case "pin":
+      case "unpin":
+        await core.run("pinMission", { missionId: named(core, argument ?? ""), pinned: name === "pin" });
+        return 0;
       case "serve":
         return await serve(core);
     }
   } finally {
     await core.dispose();
   }
+}
+
+function isCommand(name: string): name is Command {
+  return Object.hasOwn(commands, name);
 }
 
 function misused(problem: string): number {
@@ -146,14 +186,45 @@ function list(core: Core): number {
   return 0;
 }
 
-function events(core: Core, prefix: string): number {
+/** The mission whose id begins like this. */
+function named(core: Core, prefix: string): string {
   const [missionId, another] = prefix === "" ? [] : core.store.findByPrefix(prefix);
   if (missionId === undefined) throw new OpenAgentError("mission_not_found", `There is no mission “${prefix}”.`);
   if (another !== undefined)
     throw new OpenAgentError("invalid_input", `More than one mission's id begins with ${prefix}. Give more of it.`);
+  return missionId;
+}
+
+function events(core: Core, prefix: string): number {
+  const missionId = named(core, prefix);
   const types = (values.types ?? "").split(",").filter((type) => type !== "") as EventType[];
   for (const event of core.store.events(missionId, { types }))
     process.stdout.write(`${JSON.stringify(storedEventJson(event))}\n`);
+  return 0;
+}
+
+/** Like grep: 0 when something was found, else 1. */
+function search(core: Core, text: string): number {
+  const hits = core.store.search({ text, limit: 100 });
+  for (const hit of hits) {
+    if (values.json) process.stdout.write(`${JSON.stringify(searchHitJson(hit))}\n`);
+    else
+      process.stdout.write(
+        `${hit.missionId.slice(0, 8)}  ${iso(hit.time)}  ${plainText(hit.title)}\n          ${plainText(hit.snippet.text)}\n`,
+      );
+  }
+  return hits.length > 0 ? 0 : 1;
+}
+
+async function exportTo(core: Core, prefix: string): Promise<number> {
+  for await (const piece of exportMission(core.store, named(core, prefix), values.json ? "json" : "markdown"))
+    if (!process.stdout.write(piece)) await once(process.stdout, "drain");
+  return 0;
+}
+
+async function importFrom(core: Core, file: string): Promise<number> {
+  const report = await core.run("importMissions", { path: resolve(file) });
+  process.stdout.write(values.json ? `${JSON.stringify(report)}\n` : plainText(reportText(report)));
   return 0;
 }
 

@@ -1,9 +1,9 @@
 import { serve, type ServerType } from "@hono/node-server";
 import { Hono, type Context } from "hono";
-import { streamSSE } from "hono/streaming";
+import { stream, streamSSE } from "hono/streaming";
 import { z } from "zod";
 import { describeError, OpenAgentError, systemCode, type ErrorCode } from "../base/errors.ts";
-import type { Core } from "../orchestrator/index.ts";
+import { exportFormats, exportMission, type Core } from "../orchestrator/index.ts";
 import type { EventType } from "../protocol/event.ts";
 import { titleOf } from "../protocol/mission.ts";
 import { apiToken, limitBody, onlyLoopback, onlyWithToken, refuse } from "./access.ts";
@@ -13,6 +13,7 @@ import {
   hostWorkspaceId,
   missionJson,
   newStreamMemory,
+  searchHitJson,
   statusFrame,
   storedEventJson,
   streamFrame,
@@ -138,6 +139,27 @@ function routes(options: ApiOptions, token: string): Hono {
     const offset = count(context, "offset", 0);
     return context.json(core.store.events(missionId, { types, limit, offset }).map(storedEventJson));
   });
+  app.get("/api/search", (context) => {
+    const text = context.req.query("q") ?? "";
+    const missionId = context.req.query("mission_id");
+    const limit = count(context, "limit", 50);
+    if (text.trim() === "") throw new OpenAgentError("invalid_input", "Say what to search for: ?q=words.");
+    const hits = core.store.search({ text, limit, ...(missionId !== undefined && { missionId }) });
+    return context.json(hits.map(searchHitJson));
+  });
+  app.get("/api/missions/:id/export", (context) => {
+    const asked = context.req.query("format") ?? "markdown";
+    const format = exportFormats.find((known) => known === asked);
+    if (!format) throw new OpenAgentError("invalid_input", `format is ${exportFormats.join(" or ")}, not “${asked}”.`);
+    const pieces = exportMission(core.store, context.req.param("id"), format);
+    context.header("content-type", format === "json" ? "application/json" : "text/markdown; charset=utf-8");
+    return stream(context, async (out) => {
+      for await (const piece of pieces) {
+        if (out.aborted) break;
+        await out.write(piece);
+      }
+    });
+  });
   app.post("/api/control/missions/:id/cancel", async (context) => {
     const head = core.store.head(context.req.param("id"));
     await core.run("stopMission", { missionId: head.id });
@@ -252,6 +274,7 @@ const statuses: Partial<Record<ErrorCode, 400 | 404 | 409 | 503>> = {
   unknown_agent: 400,
   unknown_model: 400,
   folder_missing: 400,
+  import_unusable: 400,
   no_provider: 409,
   mission_not_found: 404,
   request_gone: 404,

@@ -1,6 +1,7 @@
 /** Open Agent's HTTP shapes, made of ours. Field names and words are those of its API as of January 2026. */
 import type { EventBody, MissionEvent } from "../protocol/event.ts";
 import { formatModel, totalCost, type MissionHead } from "../protocol/mission.ts";
+import type { SearchHit } from "../protocol/search.ts";
 import type { Message } from "../protocol/transcript.ts";
 
 /** The host, as a workspace; the only one there is without containers. */
@@ -52,6 +53,34 @@ function textOf(message: Message): string {
 
 export function iso(time: number): string {
   return new Date(time).toISOString();
+}
+
+export interface SearchHitJson {
+  mission_id: string;
+  mission_title: string;
+  sequence: number;
+  event_type: string;
+  timestamp: string;
+  session_id: string | null;
+  message_id: string | null;
+  event_id: string | null;
+  snippet: string;
+  ranges: [start: number, end: number][];
+}
+
+export function searchHitJson(hit: SearchHit): SearchHitJson {
+  return {
+    mission_id: hit.missionId,
+    mission_title: hit.title,
+    sequence: hit.seq,
+    event_type: hit.type,
+    timestamp: iso(hit.time),
+    session_id: hit.sessionId ?? null,
+    message_id: hit.messageId ?? null,
+    event_id: hit.partId ?? null,
+    snippet: hit.snippet.text,
+    ranges: hit.snippet.ranges,
+  };
 }
 
 export interface StoredEventJson {

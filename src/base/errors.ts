@@ -45,6 +45,7 @@ export type ErrorCode =
   | "unknown_model"
   | "unknown_command"
   | "attachment_unusable"
+  | "import_unusable"
   | "request_gone"
   | "files_changed"
   // the caller

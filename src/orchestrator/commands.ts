@@ -4,6 +4,7 @@ import { OpenAgentError } from "../base/errors.ts";
 import { isRunning, parseModel, verdicts, type MissionHead } from "../protocol/mission.ts";
 import { attachmentLimit } from "../protocol/attachment.ts";
 import { requestOf } from "../protocol/event.ts";
+import type { ImportReport } from "../protocol/exchange.ts";
 import { openRequests, permissionModes, ruleScopes } from "../protocol/permission.ts";
 import type { Choices, CommandChoice, LoginAttempt, Provider } from "../opencode/engine.ts";
 import { checkAttachments } from "./attachments.ts";
@@ -11,6 +12,7 @@ import { compactMission } from "./compaction.ts";
 import type { Changes, RevertReport } from "../protocol/changes.ts";
 import { changesOf, turnsIn, type TurnRange } from "./changes.ts";
 import { endpointSchema, type Endpoint } from "./endpoints.ts";
+import { importMissions } from "./importing.ts";
 import type { Leader } from "./leader.ts";
 import { edited, moved, removed } from "./queue.ts";
 import { forkMission, revertTurn, unrevert } from "./reverting.ts";
@@ -153,6 +155,10 @@ export const commands = {
     (leader, { missionId: id, ...change }) => {
       leader.runner(id).update([{ type: "mission_updated", ...change }]);
     },
+  ),
+  /** Takes in the missions of a file: an original Open Agent's `missions*.db`, or a JSON export. */
+  importMissions: command(z.object({ path }), (leader, input): Promise<ImportReport> =>
+    importMissions(leader, input.path),
   ),
   deleteMission: command(z.object({ missionId }), (leader, input) => leader.remove(input.missionId)),
   answerPermission: command(

@@ -11,7 +11,7 @@ import type { StreamSignal } from "../opencode/stream.ts";
 import type { EventBody } from "../protocol/event.ts";
 import { formatModel, isRunning, ownServer, titleOf, type MissionHead, type ModelRef } from "../protocol/mission.ts";
 import type { PermissionMode } from "../protocol/permission.ts";
-import type { Appended, Store } from "../store/store.ts";
+import type { Appended, Past, Store } from "../store/store.ts";
 import { reportedChanges } from "./changes.ts";
 import { dropAttachments } from "./attachments.ts";
 import { asProviders, readEndpoints, writeEndpoints, type Endpoint } from "./endpoints.ts";
@@ -20,6 +20,7 @@ import type { Hub } from "./hub.ts";
 import { allowedBy } from "./permissions.ts";
 import { MissionRunner } from "./missionRunner.ts";
 import type { RunnerContext } from "./runnerContext.ts";
+import { Upkeep } from "./upkeep.ts";
 
 export interface LeaderOptions {
   store: Store;
@@ -56,6 +57,7 @@ export class Leader implements Disposable {
   /** Missions that run a turn or are about to. */
   readonly #admitted = new Set<string>();
   readonly #storeRetry = this.#lifetime.add(new Timer());
+  readonly #upkeep: Upkeep;
   readonly #context: RunnerContext;
 
   constructor(options: LeaderOptions) {
@@ -84,6 +86,8 @@ export class Leader implements Disposable {
       },
     };
     options.store.refresh();
+    const { store, hub, log } = options;
+    this.#upkeep = this.#lifetime.add(new Upkeep({ store, hub, log, isBusy: () => this.isBusy }));
     this.server = this.#lifetime.add(options.server(() => asProviders(readEndpoints(options.endpointsPath))));
     this.engineHost = this.#lifetime.add(
       new EngineHost({
@@ -103,6 +107,7 @@ export class Leader implements Disposable {
   /** Takes up what an earlier leader left: its server, and the missions that ran. */
   async start(): Promise<void> {
     if (this.#options.store.newer) return;
+    this.#upkeep.start();
     const waiting = this.#options.store.listRunning();
     for (const { id } of waiting) this.#admitted.add(id);
     try {
@@ -283,6 +288,14 @@ export class Leader implements Disposable {
     return head;
   }
 
+  /** Stores a mission that was elsewhere before. */
+  takeIn(missionId: string, parts: readonly Past[]): MissionHead {
+    const { store, hub } = this.#options;
+    const { events, head, prev, seq } = store.takeIn(missionId, parts);
+    hub.publish({ batch: { missionId, prev, seq, events }, head });
+    return head;
+  }
+
   async remove(missionId: string): Promise<void> {
     const { store, hub } = this.#options;
     const head = store.head(missionId);
@@ -290,9 +303,10 @@ export class Leader implements Disposable {
       throw new OpenAgentError("mission_busy", "The mission is at work. Stop it first.", { missionId });
     this.#runners.get(missionId)?.dispose();
     this.#runners.delete(missionId);
+    // The files first: a mission that is still listed can be deleted again.
+    dropAttachments(this.#options.missionsFolder, missionId);
     store.remove(missionId);
     hub.remove(missionId);
-    dropAttachments(this.#options.missionsFolder, missionId);
     this.#release(missionId);
     const engine = this.engineHost.connected;
     if (engine?.id !== head.server || head.sessionId === undefined) return;

@@ -6,6 +6,7 @@ import type { PermissionRule } from "../protocol/permission.ts";
 import { newHead, reduceHead, reduceTranscript, type MissionView } from "../protocol/reduce.ts";
 import type { MissionQuery, SearchHit, SearchQuery } from "../protocol/search.ts";
 import { emptyTranscript, type Transcript } from "../protocol/transcript.ts";
+import { isStale, messageOf, toEvent, type EventRow } from "./eventRows.ts";
 import { openDatabase, storeError } from "./database.ts";
 import { headColumns, insertHead, listSql, updateHead } from "./missionRows.ts";
 import { toRule, type RuleRow } from "./rules.ts";
@@ -35,10 +36,11 @@ export interface Appended {
   seq: number;
 }
 
-interface EventRow {
-  seq: number;
+/** What was said at one time of the past. */
+export interface Past {
+  /** Epoch milliseconds. */
   time: number;
-  data: string;
+  bodies: readonly EventBody[];
 }
 
 /**
@@ -48,6 +50,7 @@ interface EventRow {
  */
 export class Store {
   readonly path: string;
+  readonly nativeBinding: string | undefined;
   readonly newer: boolean;
   readonly #database: Database;
   readonly #search: SearchIndex;
@@ -58,6 +61,7 @@ export class Store {
   constructor(options: StoreOptions) {
     const { database, newer } = openDatabase(options.path, options.nativeBinding);
     this.path = options.path;
+    this.nativeBinding = options.nativeBinding;
     this.#database = database;
     this.#search = new SearchIndex(database);
     this.newer = newer;
@@ -106,6 +110,19 @@ export class Store {
     return this.#write(() => {
       const known = this.#written.get(missionId) ?? { head: this.head(missionId), seq: this.lastSeq(missionId) };
       return this.#append(known, bodies, time);
+    });
+  }
+
+  /** Stores the events of a mission that was elsewhere before, each at its time: all of them or nothing. */
+  takeIn(missionId: string, parts: readonly Past[]): Appended {
+    return this.#write(() => {
+      let last = this.create(missionId, [], parts[0]?.time ?? Date.now());
+      const events: MissionEvent[] = [];
+      for (const { time, bodies } of parts) {
+        last = this.append(missionId, bodies, time);
+        events.push(...last.events);
+      }
+      return { ...last, events, prev: 0 };
     });
   }
 
@@ -323,6 +340,13 @@ export class Store {
     );
   }
 
+  /** The ids of a session's messages, in their order. */
+  messagesOf(missionId: string, sessionId: string): string[] {
+    const sql =
+      "SELECT DISTINCT message_id AS id FROM events WHERE mission_id = ? AND session_id = ? AND message_id IS NOT NULL ORDER BY message_id";
+    return this.#readAll<{ id: string }>(sql, missionId, sessionId).map(({ id }) => id);
+  }
+
   /** Messages of one session, newest first by `limit`, those before the message `before` when given. */
   page(missionId: string, sessionId: string | undefined, query: { before?: string; limit: number }): Transcript {
     if (sessionId === undefined) return emptyTranscript;
@@ -453,28 +477,4 @@ export class Store {
 function parseHead(text: string): MissionHead {
   const head = JSON.parse(text) as MissionHead;
   return { ...newHead(head.id, head.createdAt), ...head };
-}
-
-function toEvent(missionId: string, row: EventRow): MissionEvent {
-  return { seq: row.seq, missionId, time: row.time, body: JSON.parse(row.data) as EventBody };
-}
-
-/** The message of the transcript that an event belongs to. */
-function messageOf(body: EventBody): string | undefined {
-  if (body.type === "request_answered") return body.call?.messageId;
-  return "messageId" in body && body.type !== "message_queued" ? body.messageId : undefined;
-}
-
-/** The beginning of something whose end is stored already: a stream's echo of the past. */
-function isStale(body: EventBody, stored: string): boolean {
-  const old = JSON.parse(stored) as EventBody;
-  if ((body.type === "assistant_message" || body.type === "thinking") && body.type === old.type)
-    return old.done && !body.done;
-  if (body.type === "message" && old.type === "message")
-    return old.completedAt !== undefined && body.completedAt === undefined;
-  // OpenCode tells of our own answers without what we know of them.
-  if (body.type === "request_answered" && old.type === "request_answered")
-    return old.allowedBy !== undefined && body.allowedBy === undefined;
-  if (body.type === "tool_call" && old.type === "tool_call") return old.state === "running" && body.state === "pending";
-  return false;
 }

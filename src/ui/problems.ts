@@ -58,6 +58,7 @@ function waysOut(error: OpenAgentError): Way[] {
     case "invalid_input":
     case "unknown_command":
     case "attachment_unusable":
+    case "import_unusable":
       return [];
   }
 }
