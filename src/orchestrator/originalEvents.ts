@@ -37,7 +37,8 @@ class Translation {
   readonly #mission: OriginalMission;
   readonly #sessionId: string;
   readonly #past: Past[] = [];
-  readonly #inputs = new Map<string, Fields>();
+  /** By the id of the call. */
+  readonly #calls = new Map<string, { partId: string; input: Fields }>();
   readonly #delivered: ReadonlySet<string>;
   #time: number;
   #user: string | undefined;
@@ -161,20 +162,29 @@ class Translation {
 
   #toolCall(row: Fields, input: Fields): void {
     const [callId, tool] = [text(row["tool_call_id"]), text(row["tool_name"])];
-    this.#inputs.set(callId, input);
+    this.#calls.set(callId, { partId: partIdOf(row), input });
     const card = toolCard({ tool, input, metadata: {}, finished: false }, this.#mission.directory);
-    const part = { ...this.#part(row), partId: callPart(row) };
-    this.#say({ type: "tool_call", ...part, callId, tool, state: "running", card, input, startedAt: this.#time });
+    this.#say({
+      type: "tool_call",
+      ...this.#part(row),
+      callId,
+      tool,
+      state: "running",
+      card,
+      input,
+      startedAt: this.#time,
+    });
   }
 
   #toolResult(row: Fields, result: unknown): void {
     const [callId, tool] = [text(row["tool_call_id"]), text(row["tool_name"])];
-    const input = this.#inputs.get(callId) ?? {};
+    // A call and its result are one part.
+    const { partId, input } = this.#calls.get(callId) ?? { partId: partIdOf(row), input: {} };
     const error = optionalText(fields(result)["error"]);
     const output = error ?? (typeof result === "string" ? result : JSON.stringify(result, undefined, 2));
     const card = toolCard({ tool, input, metadata: {}, finished: true }, this.#mission.directory);
     const state = error === undefined ? "completed" : "error";
-    const part = { ...this.#part(row), partId: callPart(row) };
+    const part = { ...this.#part(row), partId };
     this.#say({ type: "tool_result", ...part, callId, tool, state, card, input, output, endedAt: this.#time });
   }
 
@@ -230,12 +240,6 @@ function messageIdOf(row: Fields): string {
 
 function partIdOf(row: Fields): string {
   return `prt_${numberOf(row)}`;
-}
-
-/** A call and its result are one part. */
-function callPart(row: Fields): string {
-  const id = text(row["tool_call_id"]);
-  return id === "" ? partIdOf(row) : `prt_${id}`;
 }
 
 function numberOf(row: Fields): string {

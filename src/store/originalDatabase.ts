@@ -46,10 +46,11 @@ export class OriginalDatabase {
   #check(path: string): void {
     const found = String(this.#database.pragma("quick_check(1)", { simple: true }));
     if (found !== "ok") throw unusable(path, `it is damaged (${found})`);
+    const absent = Object.keys(required).find((table) => this.#columns(table).length === 0);
+    if (absent !== undefined)
+      throw unusable(path, `it is no mission database of Open Agent: there is no table ${absent}`);
     for (const [table, columns] of Object.entries(required)) {
       const there = this.#columns(table);
-      if (there.length === 0)
-        throw unusable(path, `it is no mission database of Open Agent: there is no table ${table}`);
       const missing = columns.find((column) => !there.includes(column));
       if (missing !== undefined)
         throw unusable(path, `its table ${table} has no column ${missing}, which every known version has`);
