@@ -7,7 +7,7 @@ const types = searchedTypes.map((type) => `'${type}'`).join(", ");
 
 /** Events that one step of indexing looks at, and the characters of them it takes in at most. */
 const stepEvents = 400;
-const stepCharacters = 200_000;
+const stepCharacters = 50_000;
 /** Events that are not indexed yet are read one by one, as far as these newest ones go. */
 const unindexedLimit = 20_000;
 /** Of one query: trigrams asked for, and trigrams that may begin with a term of one or two characters. */
