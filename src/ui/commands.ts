@@ -119,7 +119,8 @@ export const commandHandlers: Readonly<Record<string, Handler>> = {
   answerRequest: async (parts, argument) => {
     const waits = (head: MissionHead) => head.runState === "waiting_for_you";
     const missionId = await missionOf(parts, argument, "Answer which mission?", waits);
-    if (missionId !== undefined) await answerRequests(parts.app, parts.panels, missionId);
+    const subAgent = isSubAgentNode(argument) ? argument.sessionId : undefined;
+    if (missionId !== undefined) await answerRequests(parts.app, parts.panels, missionId, subAgent);
   },
   choosePermissions: async (parts, argument) => {
     const missionId = await missionOf(parts, argument, "Permissions of which mission?");
