@@ -8,7 +8,7 @@ import { iso, storedEventJson } from "./api/shapes.ts";
 import { describeError, OpenAgentError, systemCode } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
 import { explain } from "./cli/hints.ts";
-import { runMission } from "./cli/run.ts";
+import { runMission, type RunOptions } from "./cli/run.ts";
 import { plainText } from "./cli/terminal.ts";
 import { Core, dataPaths, nativeBindingIn } from "./orchestrator/index.ts";
 import type { EventType } from "./protocol/event.ts";
@@ -21,6 +21,9 @@ const usage = `Open Agent ${version}, headless
 
   run "<prompt>" [--dir D] [--agent A] [--model provider/model] [--json] [--allow-all]
         Runs a mission to the end of its turn. Exit code 0 when it ended well, else 1.
+  resume <id> [--clean-workspace] [--json] [--allow-all]
+        Lets a mission go on, to the end of its turn. The id may be cut short. With --clean-workspace all that is not
+        committed in its folder is put into a git stash before.
   list [--archived] [--json]
         Shows the missions, newest first.
   events <id> [--types a,b]
@@ -46,6 +49,7 @@ function parseOptions() {
         model: { type: "string" },
         json: { type: "boolean", default: false },
         "allow-all": { type: "boolean", default: false },
+        "clean-workspace": { type: "boolean", default: false },
         archived: { type: "boolean", default: false },
         types: { type: "string" },
         port: { type: "string", default: "0" },
@@ -63,7 +67,7 @@ function parseOptions() {
   }
 }
 
-const commands = ["run", "list", "events", "serve"] as const;
+const commands = ["run", "resume", "list", "events", "serve"] as const;
 type Command = (typeof commands)[number];
 
 function openCore(command: Command): Core {
@@ -79,7 +83,7 @@ function openCore(command: Command): Core {
     attachedPassword: () => Promise.resolve(process.env["OPENCODE_SERVER_PASSWORD"]),
     log: values.verbose ? stderrLogger : quietLogger,
     // Who only reads shall not become the one who runs the missions.
-    mayAct: () => command === "run" || command === "serve",
+    mayAct: () => command !== "list" && command !== "events",
   });
 }
 
@@ -95,8 +99,9 @@ async function main(): Promise<number> {
   }
   const command = commands.find((known) => known === name);
   if (command === undefined) return misused(`There is no command “${name}”.`);
-  if ((command === "run" || command === "events") && argument === undefined)
-    return misused(command === "run" ? "run needs a prompt." : "events needs a mission's id; `list` shows them.");
+  if (command === "run" && argument === undefined) return misused("run needs a prompt.");
+  if ((command === "resume" || command === "events") && argument === undefined)
+    return misused(`${command} needs a mission's id; \`list\` shows them.`);
   const odd = command === "list" || command === "serve" ? argument : rest[0];
   if (odd !== undefined)
     return misused(`“${odd}” is one argument too many.${command === "run" ? " Put the prompt in quotes." : ""}`);
@@ -104,7 +109,17 @@ async function main(): Promise<number> {
   try {
     switch (command) {
       case "run":
-        return await run(core, argument ?? "");
+        return await run(core, {
+          kind: "new",
+          text: argument ?? "",
+          directory: resolve(values.dir ?? "."),
+          ...(values.agent !== undefined && { agent: values.agent }),
+          ...(values.model !== undefined && { model: values.model }),
+        });
+      case "resume": {
+        const missionId = missionNamed(core, argument ?? "");
+        return await run(core, { kind: "resumed", missionId, cleanWorkspace: values["clean-workspace"] });
+      }
       case "list":
         return list(core);
       case "events":
@@ -122,13 +137,10 @@ function misused(problem: string): number {
   return 2;
 }
 
-function run(core: Core, text: string): Promise<number> {
+function run(core: Core, begin: RunOptions["begin"]): Promise<number> {
   return runMission({
     core,
-    text,
-    directory: resolve(values.dir ?? "."),
-    ...(values.agent !== undefined && { agent: values.agent }),
-    ...(values.model !== undefined && { model: values.model }),
+    begin,
     json: values.json,
     allowAll: values["allow-all"],
     attached: values.url !== undefined,
@@ -146,11 +158,17 @@ function list(core: Core): number {
   return 0;
 }
 
-function events(core: Core, prefix: string): number {
+/** The one mission whose id begins like that. */
+function missionNamed(core: Core, prefix: string): string {
   const [missionId, another] = prefix === "" ? [] : core.store.findByPrefix(prefix);
   if (missionId === undefined) throw new OpenAgentError("mission_not_found", `There is no mission “${prefix}”.`);
   if (another !== undefined)
     throw new OpenAgentError("invalid_input", `More than one mission's id begins with ${prefix}. Give more of it.`);
+  return missionId;
+}
+
+function events(core: Core, prefix: string): number {
+  const missionId = missionNamed(core, prefix);
   const types = (values.types ?? "").split(",").filter((type) => type !== "") as EventType[];
   for (const event of core.store.events(missionId, { types }))
     process.stdout.write(`${JSON.stringify(storedEventJson(event))}\n`);

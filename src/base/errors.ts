@@ -47,6 +47,7 @@ export type ErrorCode =
   | "attachment_unusable"
   | "request_gone"
   | "files_changed"
+  | "workspace_not_cleanable"
   // the caller
   | "invalid_input"
   | "untrusted"

@@ -5,6 +5,7 @@ import { formatModel, isRunning, verdicts, type MissionHead } from "../protocol/
 import { answerRequests } from "./answering.ts";
 import type { App } from "./app.ts";
 import { pickOne, rememberChoice, rememberedChoice } from "./choices.ts";
+import { resumeInCleanWorkspace } from "./cleanWorkspace.ts";
 import { composerCommands } from "./composerCommands.ts";
 import { connectProvider } from "./connectProvider.ts";
 import type { MissionNode, MissionsView } from "./missionsView.ts";
@@ -80,6 +81,11 @@ export const commandHandlers: Readonly<Record<string, Handler>> = {
   resumeMission: async (parts, argument) => {
     const missionId = await missionOf(parts, argument, "Resume which mission?", (head) => !isRunning(head));
     if (missionId !== undefined) await parts.app.run("resumeMission", { missionId });
+  },
+  resumeInCleanWorkspace: async (parts, argument) => {
+    const rests = (head: MissionHead) => !isRunning(head) && head.sessionId !== undefined;
+    const missionId = await missionOf(parts, argument, "Resume which mission in a clean workspace?", rests);
+    if (missionId !== undefined) await resumeInCleanWorkspace(parts.app, missionId);
   },
   completeMission: async (parts, argument) => {
     const missionId = await missionOf(parts, argument, "Complete which mission?", (head) => !isRunning(head));
