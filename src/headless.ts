@@ -1,5 +1,5 @@
 /** Composition root without VS Code: the same core behind a small command line and Open Agent's HTTP API. */
-import { realpathSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { checkFolder } from "./api/checks.ts";
@@ -79,12 +79,24 @@ function openCore(command: Command): Core {
     build: version,
     environment: process.env,
     packageFolders: [program],
+    ...findRipgrep(program),
     settings: () => ({ executable: values.opencode && resolve(values.opencode), attachedUrl: values.url }),
     attachedPassword: () => Promise.resolve(process.env["OPENCODE_SERVER_PASSWORD"]),
     log: values.verbose ? stderrLogger : quietLogger,
     // Who only reads shall not become the one who runs the missions.
     mayAct: () => command !== "list" && command !== "events",
   });
+}
+
+/** The ripgrep among the development packages; one that is installed is found on PATH. */
+function findRipgrep(program: string): { ripgrepFolder?: string } {
+  const name = process.platform === "win32" ? "rg.exe" : "rg";
+  const path = join("node_modules", "@vscode", `ripgrep-${process.platform}-${process.arch}`, "bin");
+  for (let at = program; ; at = dirname(at)) {
+    const ripgrepFolder = join(at, path);
+    if (existsSync(join(ripgrepFolder, name))) return { ripgrepFolder };
+    if (dirname(at) === at) return {};
+  }
 }
 
 const say = (level: string) => (message: string) => void process.stderr.write(`[${level}] ${message}\n`);

@@ -12,7 +12,7 @@ import {
   type UserRequest,
 } from "../protocol/mission.ts";
 import { explain } from "./hints.ts";
-import { openRequests } from "../protocol/permission.ts";
+import { alwaysChoices, openRequests } from "../protocol/permission.ts";
 import { eventPrinter } from "./output.ts";
 import { ask, isSomebodyThere, plainText } from "./terminal.ts";
 
@@ -183,12 +183,13 @@ async function permissionAnswer(
     process.stderr.write(`Denied, since nobody is there to ask (--allow-all allows everything): ${words}\n`);
     return reply("reject", nobody);
   }
-  const always = plainText(request.always.join(", "));
+  const [always] = alwaysChoices(request);
+  const forGood = always ? ` [a]lways (${plainText(always.join(", "))}),` : "";
   for (;;) {
-    const said = await ask(`The agent wants to use ${words}\nAllow? [y]es once, [a]lways (${always}), [n]o: `, over);
+    const said = await ask(`The agent wants to use ${words}\nAllow? [y]es once,${forGood} [n]o: `, over);
     if (said === undefined) return reply("reject", nobody);
     if (/^y(es)?$/i.test(said)) return reply("once");
-    if (/^a(lways)?$/i.test(said)) return reply("always");
+    if (always && /^a(lways)?$/i.test(said)) return reply("always");
     if (/^no?$/i.test(said)) {
       const why = await ask("Why (empty: the turn ends): ", over);
       return why ? reply("reject", why) : reply("reject");
