@@ -1,6 +1,6 @@
 /** Composition root without VS Code: the same core behind a small command line and Open Agent's HTTP API. */
 import { once } from "node:events";
-import { realpathSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { checkFolder } from "./api/checks.ts";
@@ -10,7 +10,7 @@ import { describeError, OpenAgentError, systemCode } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
 import { explain } from "./cli/hints.ts";
 import { reportText } from "./cli/report.ts";
-import { runMission } from "./cli/run.ts";
+import { runMission, type RunOptions } from "./cli/run.ts";
 import { plainText } from "./cli/terminal.ts";
 import { Core, dataPaths, exportMission, nativeBindingIn } from "./orchestrator/index.ts";
 import type { EventType } from "./protocol/event.ts";
@@ -23,6 +23,9 @@ const usage = `Open Agent ${version}, headless
 
   run "<prompt>" [--dir D] [--agent A] [--model provider/model] [--json] [--allow-all]
         Runs a mission to the end of its turn. Exit code 0 when it ended well, else 1.
+  resume <id> [--clean-workspace] [--json] [--allow-all]
+        Lets a mission go on, to the end of its turn. The id may be cut short. With --clean-workspace all that is not
+        committed in its folder is put into a git stash before.
   list [--archived] [--json]
         Shows the missions, newest first.
   events <id> [--types a,b]
@@ -56,6 +59,7 @@ function parseOptions() {
         model: { type: "string" },
         json: { type: "boolean", default: false },
         "allow-all": { type: "boolean", default: false },
+        "clean-workspace": { type: "boolean", default: false },
         archived: { type: "boolean", default: false },
         types: { type: "string" },
         port: { type: "string", default: "0" },
@@ -76,6 +80,7 @@ function parseOptions() {
 /** What each command must be given, and how the user finds it; undefined for one that is given nothing. */
 const commands = {
   run: "run needs a prompt.",
+  resume: "resume needs a mission's id; `list` shows them.",
   list: undefined,
   events: "events needs a mission's id; `list` shows them.",
   search: "search needs words to look for.",
@@ -104,11 +109,23 @@ function openCore(command: Command): Core {
     build: version,
     environment: process.env,
     packageFolders: [program],
+    ...findRipgrep(program),
     settings: () => ({ executable: values.opencode && resolve(values.opencode), attachedUrl: values.url }),
     attachedPassword: () => Promise.resolve(process.env["OPENCODE_SERVER_PASSWORD"]),
     log: values.verbose ? stderrLogger : quietLogger,
     mayAct: () => !readers.includes(command),
   });
+}
+
+/** The ripgrep among the development packages; one that is installed is found on PATH. */
+function findRipgrep(program: string): { ripgrepFolder?: string } {
+  const name = process.platform === "win32" ? "rg.exe" : "rg";
+  const path = join("node_modules", "@vscode", `ripgrep-${process.platform}-${process.arch}`, "bin");
+  for (let at = program; ; at = dirname(at)) {
+    const ripgrepFolder = join(at, path);
+    if (existsSync(join(ripgrepFolder, name))) return { ripgrepFolder };
+    if (dirname(at) === at) return {};
+  }
 }
 
 const say = (level: string) => (message: string) => void process.stderr.write(`[${level}] ${message}\n`);
@@ -130,7 +147,17 @@ async function main(): Promise<number> {
   try {
     switch (name) {
       case "run":
-        return await run(core, argument ?? "");
+        return await run(core, {
+          kind: "new",
+          text: argument ?? "",
+          directory: resolve(values.dir ?? "."),
+          ...(values.agent !== undefined && { agent: values.agent }),
+          ...(values.model !== undefined && { model: values.model }),
+        });
+      case "resume": {
+        const missionId = named(core, argument ?? "");
+        return await run(core, { kind: "resumed", missionId, cleanWorkspace: values["clean-workspace"] });
+      }
       case "list":
         return list(core);
       case "events":
@@ -162,13 +189,10 @@ function misused(problem: string): number {
   return 2;
 }
 
-function run(core: Core, text: string): Promise<number> {
+function run(core: Core, begin: RunOptions["begin"]): Promise<number> {
   return runMission({
     core,
-    text,
-    directory: resolve(values.dir ?? "."),
-    ...(values.agent !== undefined && { agent: values.agent }),
-    ...(values.model !== undefined && { model: values.model }),
+    begin,
     json: values.json,
     allowAll: values["allow-all"],
     attached: values.url !== undefined,

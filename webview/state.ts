@@ -4,6 +4,7 @@ import type { MessageAttachment } from "../src/protocol/attachment.ts";
 import type { EngineState } from "../src/protocol/engineState.ts";
 import { ownTypes, type EventBatch, type MissionEvent } from "../src/protocol/event.ts";
 import type { Excerpt, HostMessage, PartDetail, RevealTarget, SessionView } from "../src/protocol/panel.ts";
+import { openRequests } from "../src/protocol/permission.ts";
 import { reduce, reduceTranscript, type MissionView } from "../src/protocol/reduce.ts";
 import type { Transcript } from "../src/protocol/transcript.ts";
 import { keepState, keptState, post } from "./host.ts";
@@ -45,6 +46,17 @@ export const isExcerpt = computed(
 export const shown = computed(() => (isExcerpt.value ? excerpt.value?.transcript : newest.value));
 /** Where the reader is to be taken. */
 export const goal = signal<RevealTarget | "end" | undefined>(undefined);
+/** The ids of the tool calls that wait for the user's answer, a line each: parts are drawn again only when they change. */
+const waitingCalls = computed(() => {
+  const requests = view.value ? openRequests(view.value.head) : [];
+  return requests.flatMap((request) => (request.kind === "permission" ? (request.call?.callId ?? []) : [])).join("\n");
+});
+
+/** Whether a tool call waits for the user's answer. */
+export function waitsForUser(callId: string): boolean {
+  return waitingCalls.value.split("\n").includes(callId);
+}
+
 /** For screen readers: a line for each finished step. */
 export const announcement = signal("");
 

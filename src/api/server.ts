@@ -5,7 +5,7 @@ import { z } from "zod";
 import { describeError, OpenAgentError, systemCode, type ErrorCode } from "../base/errors.ts";
 import { exportFormats, exportMission, type Core } from "../orchestrator/index.ts";
 import type { EventType } from "../protocol/event.ts";
-import { titleOf } from "../protocol/mission.ts";
+import { isRunning, titleOf } from "../protocol/mission.ts";
 import { apiToken, limitBody, onlyLoopback, onlyWithToken, refuse } from "./access.ts";
 import { checkChoice, checkFolder } from "./checks.ts";
 import { frameSender } from "./frames.ts";
@@ -166,6 +166,16 @@ function routes(options: ApiOptions, token: string): Hono {
     return context.json({ ok: true, cancelled: head.runState !== "idle" });
   });
 
+  const resume = z.object({ clean_workspace: z.boolean().default(false) });
+  app.post("/api/control/missions/:id/resume", async (context) => {
+    const head = core.store.head(context.req.param("id"));
+    const missionId = head.id;
+    const { clean_workspace } = await body(context, resume);
+    if (isRunning(head)) throw new OpenAgentError("mission_busy", "The mission is at work already.", { missionId });
+    await core.run(clean_workspace ? "resumeInCleanWorkspace" : "resumeMission", { missionId });
+    return context.json(wholeMission(core, missionId));
+  });
+
   const message = z.object({
     content: z.string(),
     agent: z.string().min(1).nullish(),
@@ -279,6 +289,7 @@ const statuses: Partial<Record<ErrorCode, 400 | 404 | 409 | 503>> = {
   mission_not_found: 404,
   request_gone: 404,
   mission_busy: 409,
+  workspace_not_cleanable: 409,
   no_leader: 503,
   opencode_missing: 503,
   opencode_unreachable: 503,

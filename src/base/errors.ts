@@ -48,6 +48,7 @@ export type ErrorCode =
   | "import_unusable"
   | "request_gone"
   | "files_changed"
+  | "workspace_not_cleanable"
   // the caller
   | "invalid_input"
   | "untrusted"

@@ -45,7 +45,7 @@ export function prepareHome(options: HomeOptions, password: string): NodeJS.Proc
   const original = nonEmpty(options.environment["XDG_CONFIG_HOME"]);
   const userHome = options.environment["HOME"] ?? homedir();
   mirrorConfiguration(original ?? join(userHome, ".config"), configHome, options);
-  const environment = inherited(options.environment, options.ripgrepFolder);
+  const environment = inherited(options);
   const restore = {
     XDG_CONFIG_HOME: original ?? null,
     OPENCODE_SERVER_PASSWORD: null,
@@ -85,7 +85,7 @@ const quiet = {
  */
 const everyName = { GIT_CONFIG_COUNT: "1", GIT_CONFIG_KEY_0: "diff.renames", GIT_CONFIG_VALUE_0: "false" };
 
-function inherited(environment: NodeJS.ProcessEnv, ripgrepFolder: string | undefined): NodeJS.ProcessEnv {
+function inherited({ environment, ripgrepFolder, log }: HomeOptions): NodeJS.ProcessEnv {
   const kept = Object.entries(environment).filter(([name, value]) => {
     if (value === undefined || /^(VSCODE_|ELECTRON_|OPEN_AGENT_)/.test(name)) return false;
     // OpenCode reads its switches strictly: an empty one ends the server at its start.
@@ -95,8 +95,9 @@ function inherited(environment: NodeJS.ProcessEnv, ripgrepFolder: string | undef
   const path = Object.keys(result).find((name) => name.toUpperCase() === "PATH") ?? "PATH";
   const folders = (result[path] ?? "").split(delimiter);
   const ripgrep = process.platform === "win32" ? "rg.exe" : "rg";
-  if (ripgrepFolder !== undefined && !folders.some((folder) => folder !== "" && existsSync(join(folder, ripgrep))))
-    result[path] = [...folders, ripgrepFolder].join(delimiter);
+  if (folders.some((folder) => folder !== "" && existsSync(join(folder, ripgrep)))) return result;
+  if (ripgrepFolder !== undefined) result[path] = [...folders, ripgrepFolder].join(delimiter);
+  else log.warn(`There is no ${ripgrep} on PATH: OpenCode will download one when it first searches files.`);
   return result;
 }
 

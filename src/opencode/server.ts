@@ -63,6 +63,8 @@ type ServerRecord = z.infer<typeof recordSchema>;
 
 const startLimitMs = 60_000;
 const probeLimitMs = 2_000;
+/** A port that is taken so many times in a row is no accident. */
+const portAttempts = 3;
 
 /**
  * Our OpenCode server: one process, started on demand on loopback, detached so that missions go on when this process
@@ -124,8 +126,7 @@ export class OpenCodeServer implements Disposable {
       }
       this.#set({ kind: "starting", since: Date.now() });
       const executable = await locateOpenCode({ ...this.#options, configured: this.#options.configured() });
-      const record = await this.#spawn(executable);
-      return record;
+      return await this.#spawnAtFreePort(executable);
     } catch (error) {
       const failure =
         error instanceof OpenAgentError
@@ -141,7 +142,20 @@ export class OpenCodeServer implements Disposable {
     }
   }
 
-  async #spawn(executable: Executable): Promise<ServerRecord> {
+  /** A free port can be taken by somebody else before OpenCode, which ends then, is there to listen on it. */
+  async #spawnAtFreePort(executable: Executable): Promise<ServerRecord> {
+    for (let attempt = 1; ; attempt++) {
+      const port = await freePort();
+      try {
+        return await this.#spawn(executable, port);
+      } catch (error) {
+        if (attempt === portAttempts || (await isFree(port))) throw error;
+        this.#options.log.warn(`Port ${String(port)} was taken while OpenCode started; another one is tried.`);
+      }
+    }
+  }
+
+  async #spawn(executable: Executable, port: number): Promise<ServerRecord> {
     const { folder, log } = this.#options;
     const password = randomBytes(32).toString("base64url");
     const environment = prepareHome(
@@ -159,7 +173,6 @@ export class OpenCodeServer implements Disposable {
     );
     rotateLog(this.logPath);
     const logStart = existsSync(this.logPath) ? statSync(this.logPath).size : 0;
-    const port = await freePort();
     const logFile = openSync(this.logPath, "a", 0o600);
     let child: ChildProcess;
     try {
@@ -306,11 +319,19 @@ export function authorization(connection: Connection): string {
   return `Basic ${Buffer.from(`${connection.username}:${connection.password}`).toString("base64")}`;
 }
 
-function freePort(): Promise<number> {
+function isFree(port: number): Promise<boolean> {
+  return freePort(port).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Any free port of loopback, or this one; rejects when it is taken. */
+function freePort(wanted = 0): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
+    probe.listen(wanted, "127.0.0.1", () => {
       const address = probe.address();
       probe.close(() => {
         if (typeof address === "object" && address) resolve(address.port);

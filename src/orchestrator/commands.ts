@@ -8,6 +8,7 @@ import type { ImportReport } from "../protocol/exchange.ts";
 import { openRequests, permissionModes, ruleScopes } from "../protocol/permission.ts";
 import type { Choices, CommandChoice, LoginAttempt, Provider } from "../opencode/engine.ts";
 import { checkAttachments } from "./attachments.ts";
+import { resumeInCleanWorkspace, uncleanFiles, type CleanReport, type UncleanFiles } from "./cleanWorkspace.ts";
 import { compactMission } from "./compaction.ts";
 import type { Changes, RevertReport } from "../protocol/changes.ts";
 import { changesOf, turnsIn, type TurnRange } from "./changes.ts";
@@ -99,6 +100,13 @@ export const commands = {
   ),
   resumeMission: command(z.object({ missionId }), (leader, input) => {
     leader.runner(input.missionId).resume();
+  }),
+  /** What `resumeInCleanWorkspace` would put away. */
+  uncleanFiles: command(z.object({ missionId }), (leader, input): Promise<UncleanFiles> => {
+    return uncleanFiles(leader, input.missionId);
+  }),
+  resumeInCleanWorkspace: command(z.object({ missionId }), (leader, input): Promise<CleanReport> => {
+    return resumeInCleanWorkspace(leader, input.missionId);
   }),
   editMessage: command(
     z.object({ missionId, queueId, text: messageText, command: commandCall.optional() }),

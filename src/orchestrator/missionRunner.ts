@@ -17,7 +17,7 @@ import {
 import { Coalescer } from "./coalesce.ts";
 import * as delivery from "./delivery.ts";
 import { cutOff, failureOf } from "./failures.ts";
-import { held, inState, released, urged } from "./queue.ts";
+import { first, held, inState, released, urged } from "./queue.ts";
 import { RequestDesk } from "./requestDesk.ts";
 import { fetchSnapshot, missedEvents } from "./resync.ts";
 import type { RunnerContext } from "./runnerContext.ts";
@@ -285,13 +285,14 @@ export class MissionRunner {
     return queueId;
   }
 
-  /** Sends what waits or was held; where nothing does, asks the agent to go on. */
-  resume(): void {
+  /** Sends what waits or was held; where nothing does, asks the agent to go on. It is told the note before anything. */
+  resume(note?: string): void {
     if (this.#head.pending.length === 0) {
-      this.send({ text: "Continue." });
+      this.send({ text: note === undefined ? "Continue." : `Continue. ${note}` });
       return;
     }
-    this.#record(...released(this.#head), ...this.#opening());
+    const told = note === undefined ? [] : [first(this.#head, randomUUID(), note)];
+    this.#record(...told, ...released(this.#head), ...this.#opening());
     this.wake();
   }
 

@@ -106,13 +106,14 @@ export class RequestDesk {
     );
   }
 
-  #rules(request: PermissionRequest, { patterns = request.always, scope = "mission" }: PermissionAnswer) {
-    const offered = alwaysChoices(request).flat();
-    const other = patterns.find((pattern) => !offered.includes(pattern));
-    if (other !== undefined || patterns.length === 0)
+  #rules(request: PermissionRequest, { patterns, scope = "mission" }: PermissionAnswer) {
+    const choices = alwaysChoices(request);
+    const [offered, chosen] = [choices.flat(), patterns ?? choices[0] ?? []];
+    const other = chosen.find((pattern) => !offered.includes(pattern));
+    if (other !== undefined || chosen.length === 0)
       throw new OpenAgentError("invalid_input", `That request offers no rule “${other ?? ""}”.`);
     const { id, directory } = this.#context.head();
-    return [...new Set(patterns)].map((pattern): PermissionRule => ({
+    return [...new Set(chosen)].map((pattern): PermissionRule => ({
       id: randomUUID(),
       scope,
       ...(scope === "mission" && { missionId: id }),

@@ -5,6 +5,7 @@ import { formatModel, isRunning, verdicts, type MissionHead } from "../protocol/
 import { answerRequests } from "./answering.ts";
 import type { App } from "./app.ts";
 import { pickOne, rememberChoice, rememberedChoice } from "./choices.ts";
+import { resumeInCleanWorkspace } from "./cleanWorkspace.ts";
 import { composerCommands } from "./composerCommands.ts";
 import { connectProvider } from "./connectProvider.ts";
 import { historyCommands } from "./historyCommands.ts";
@@ -82,6 +83,11 @@ export const commandHandlers: Readonly<Record<string, Handler>> = {
     const missionId = await missionOf(parts, argument, "Resume which mission?", (head) => !isRunning(head));
     if (missionId !== undefined) await parts.app.run("resumeMission", { missionId });
   },
+  resumeInCleanWorkspace: async (parts, argument) => {
+    const rests = (head: MissionHead) => !isRunning(head) && head.sessionId !== undefined;
+    const missionId = await missionOf(parts, argument, "Resume which mission in a clean workspace?", rests);
+    if (missionId !== undefined) await resumeInCleanWorkspace(parts.app, missionId);
+  },
   completeMission: async (parts, argument) => {
     const missionId = await missionOf(parts, argument, "Complete which mission?", (head) => !isRunning(head));
     if (missionId !== undefined) await parts.app.run("markMission", { missionId, status: "completed" });
@@ -120,7 +126,8 @@ export const commandHandlers: Readonly<Record<string, Handler>> = {
   answerRequest: async (parts, argument) => {
     const waits = (head: MissionHead) => head.runState === "waiting_for_you";
     const missionId = await missionOf(parts, argument, "Answer which mission?", waits);
-    if (missionId !== undefined) await answerRequests(parts.app, parts.panels, missionId);
+    const subAgent = isSubAgentNode(argument) ? argument.sessionId : undefined;
+    if (missionId !== undefined) await answerRequests(parts.app, parts.panels, missionId, subAgent);
   },
   choosePermissions: async (parts, argument) => {
     const missionId = await missionOf(parts, argument, "Permissions of which mission?");

@@ -55,6 +55,7 @@ function waysOut(error: OpenAgentError): Way[] {
     case "mission_busy":
     case "request_gone":
     case "files_changed":
+    case "workspace_not_cleanable":
     case "invalid_input":
     case "unknown_command":
     case "attachment_unusable":

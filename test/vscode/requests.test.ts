@@ -33,6 +33,7 @@ describe("requests", () => {
     const [one, two] = [bash("touch rule-1.txt"), bash("touch rule-2.txt")];
     await launch(lineScript("Touch by a rule", one, two, { text: "Both." }));
     await panelShows(".card.request .always", "Always:");
+    await panelShows(".fold.waiting .line", /^Waiting for you\s+touch rule-1\.txt/);
     await driver.evaluateInWebview(
       page,
       `(() => {
