@@ -17,7 +17,12 @@ const layers = [
     may: ["src/base", "src/protocol"],
     packages: ["@opencode-ai/sdk", "eventsource", "zod"],
   },
-  { folder: "src/orchestrator", may: ["src/base", "src/protocol", "src/store", "src/opencode"], packages: ["zod"] },
+  { folder: "src/workspace", may: ["src/base", "src/protocol"] },
+  {
+    folder: "src/orchestrator",
+    may: ["src/base", "src/protocol", "src/store", "src/opencode", "src/workspace"],
+    packages: ["zod"],
+  },
   {
     folder: "src/api",
     may: ["src/base", "src/protocol", "src/orchestrator"],

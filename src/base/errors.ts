@@ -47,6 +47,11 @@ export type ErrorCode =
   | "attachment_unusable"
   | "request_gone"
   | "files_changed"
+  // workspaces
+  | "workspace_unavailable"
+  | "workspace_build_failed"
+  | "workspace_not_ready"
+  | "workspace_busy"
   // the caller
   | "invalid_input"
   | "untrusted"
