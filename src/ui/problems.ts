@@ -49,6 +49,7 @@ function waysOut(error: OpenAgentError): Way[] {
     case "unknown_agent":
     case "unknown_model":
     case "no_leader":
+    case "workspace_build_failed":
     case "internal":
       return [showLog];
     case "mission_not_found":
@@ -58,6 +59,9 @@ function waysOut(error: OpenAgentError): Way[] {
     case "invalid_input":
     case "unknown_command":
     case "attachment_unusable":
+    case "workspace_unavailable":
+    case "workspace_not_ready":
+    case "workspace_busy":
       return [];
   }
 }

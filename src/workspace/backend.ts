@@ -20,6 +20,9 @@ export interface Backend {
   /** Whether what `prepare` has made is still there; a sentence that says what is missing otherwise. */
   missing(workspace: Workspace): Promise<string | undefined>;
 
+  /** The file that the last build was logged to, whether it is there or not; only of containers. */
+  log(workspace: Workspace): string | undefined;
+
   /** How to run `argv` in the workspace. `prepare` has been there before. */
   wrap(workspace: Workspace, argv: readonly string[], options: WrapOptions): Promise<Wrapped>;
 
@@ -73,6 +76,8 @@ export interface Bind {
 export interface Wrapped {
   command: string;
   args: string[];
+  /** The folder to start it in. */
+  cwd: string;
   env: Record<string, string>;
   /** Called when the process has ended or was killed: ends what it may have left behind. Absent where nothing is left. */
   cleanUp?: () => Promise<void>;
