@@ -61,9 +61,9 @@ export class EngineBackend implements Backend {
     this.#templates = templates;
     this.layer = {
       reset: (workspace) => this.#changes.run(() => this.#remove(workspace, true)),
-      snapshot: (workspace, name) => this.#commit(workspace, checkTag(name)),
+      snapshot: async (workspace, name) => this.#commit(workspace, checkTag(name)),
       snapshots: (workspace) => this.#snapshots(workspace),
-      restore: (workspace, name) => this.#restore(workspace, checkTag(name)),
+      restore: async (workspace, name) => this.#restore(workspace, checkTag(name)),
       fork: (from, to) => this.#fork(from, to),
     };
   }

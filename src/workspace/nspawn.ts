@@ -48,7 +48,7 @@ export class NspawnBackend implements Backend {
         throw new OpenAgentError("workspace_unavailable", "systemd-nspawn needs root. Use a bubblewrap container.");
       const version = /\d[\d.]*/.exec(await runTool(nspawn, ["--version"]))?.[0];
       const line = [...supervised(false), ...options({ root: "/", cwd: "/", hostname: "probe", network: "private" })];
-      const [command = "", ...args] = [...line, "--volatile=yes", "--", "/bin/true"];
+      const [command, ...args] = [...line, "--volatile=yes", "--", "/bin/true"];
       await runTool(command, args, { timeoutMs: 30_000, env: environment({}) });
       needBootstrap();
       return version;
