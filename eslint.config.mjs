@@ -15,9 +15,9 @@ const layers = [
   {
     folder: "src/opencode",
     may: ["src/base", "src/protocol"],
-    packages: ["@opencode-ai/sdk", "eventsource", "zod"],
+    packages: ["@opencode-ai/sdk", "eventsource", "undici", "zod"],
   },
-  { folder: "src/workspace", may: ["src/base", "src/protocol"] },
+  { folder: "src/workspace", may: ["src/base", "src/protocol"], packages: ["zod"] },
   {
     folder: "src/orchestrator",
     may: ["src/base", "src/protocol", "src/store", "src/opencode", "src/workspace"],

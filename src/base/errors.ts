@@ -48,6 +48,7 @@ export type ErrorCode =
   | "request_gone"
   | "files_changed"
   // workspaces
+  | "workspace_not_found"
   | "workspace_unavailable"
   | "workspace_build_failed"
   | "workspace_not_ready"

@@ -19,6 +19,8 @@ export interface HomeOptions {
   folder: string;
   /** The environment that the user's own tools see. */
   environment: NodeJS.ProcessEnv;
+  /** What stands in its place where the server runs inside of a container. */
+  inside?: NodeJS.ProcessEnv;
   /** The guard plugin's file (`guard.ts`, or what is built of it). */
   guard: string;
   /** Folder with a `rg`, used where PATH has none. */
@@ -45,9 +47,10 @@ export function prepareHome(options: HomeOptions, password: string): NodeJS.Proc
   const original = nonEmpty(options.environment["XDG_CONFIG_HOME"]);
   const userHome = options.environment["HOME"] ?? homedir();
   mirrorConfiguration(original ?? join(userHome, ".config"), configHome, options);
-  const environment = inherited(options.environment, options.ripgrepFolder);
+  const environment = inherited(options.inside ?? options.environment, options.ripgrepFolder);
   const restore = {
-    XDG_CONFIG_HOME: original ?? null,
+    XDG_CONFIG_HOME: options.inside ? null : (original ?? null),
+    ...(options.inside && { XDG_DATA_HOME: null }),
     OPENCODE_SERVER_PASSWORD: null,
     OPENCODE_SERVER_USERNAME: null,
   };
@@ -58,11 +61,25 @@ export function prepareHome(options: HomeOptions, password: string): NodeJS.Proc
     ...quiet,
     ...(environment["GIT_CONFIG_COUNT"] === undefined && everyName),
     XDG_CONFIG_HOME: configHome,
+    ...(options.inside && { XDG_DATA_HOME: dataHome(options.folder) }),
     OPENCODE_DB: join(options.folder, "opencode.db"),
     OPENCODE_SERVER_USERNAME: "opencode",
     OPENCODE_SERVER_PASSWORD: password,
     OPEN_AGENT_GUARD: JSON.stringify({ restore, hide, pass: options.passEnvironment }),
   };
+}
+
+/** Where a server inside of a container keeps its data. */
+function dataHome(folder: string): string {
+  return join(folder, "share");
+}
+
+/** The file of the user's provider logins, and where a server inside of a container looks for it. */
+export function loginsFile(folder: string, environment: NodeJS.ProcessEnv): { source: string; target: string } {
+  const userHome = environment["HOME"] ?? homedir();
+  const userData = nonEmpty(environment["XDG_DATA_HOME"]) ?? join(userHome, ".local", "share");
+  const place = (base: string) => join(base, "opencode", "auth.json");
+  return { source: place(userData), target: place(dataHome(folder)) };
 }
 
 function nonEmpty(text: string | undefined): string | undefined {

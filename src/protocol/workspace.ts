@@ -61,3 +61,8 @@ export interface Probe {
   /** Which limits hold here. */
   limits: readonly LimitKind[];
 }
+
+/** Whether what runs in it sees another file system than the host's. */
+export function isContainer(kind: BackendKind): boolean {
+  return kind !== "host" && kind !== "worktree";
+}

@@ -52,6 +52,7 @@ function waysOut(error: OpenAgentError): Way[] {
     case "workspace_build_failed":
     case "internal":
       return [showLog];
+    case "workspace_not_found":
     case "mission_not_found":
     case "mission_busy":
     case "request_gone":

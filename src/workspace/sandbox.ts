@@ -80,6 +80,8 @@ export interface SandboxOptions {
 export function sandbox(options: SandboxOptions): string[] {
   const { root, cwd, binds, network } = options;
   return [
+    // Bubblewrap and all inside die with the shell before it, which belongs to nobody else.
+    ...(options.outlives ? ["/bin/sh", "-c", '"$@"; exit $?', "sh"] : []),
     needTool("bwrap", "bubblewrap"),
     ...["--bind", root, "/"],
     ...["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"],
@@ -88,7 +90,7 @@ export function sandbox(options: SandboxOptions): string[] {
     ...["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],
     ...["--hostname", options.hostname],
     ...(network === "private" ? ["--unshare-net"] : nameServiceFiles.flatMap((path) => ["--ro-bind-try", path, path])),
-    ...(options.outlives ? [] : ["--die-with-parent"]),
+    "--die-with-parent",
     ...(options.terminal ? [] : ["--new-session"]),
     ...["--cap-drop", "ALL", ...capabilities.flatMap((name) => ["--cap-add", name])],
     ...binds.flatMap(({ source, target, writable }) => [writable ? "--bind" : "--ro-bind", source, target]),
