@@ -48,6 +48,12 @@ export type ErrorCode =
   | "import_unusable"
   | "request_gone"
   | "files_changed"
+  // workspaces
+  | "workspace_not_found"
+  | "workspace_unavailable"
+  | "workspace_build_failed"
+  | "workspace_not_ready"
+  | "workspace_busy"
   | "workspace_not_cleanable"
   // the caller
   | "invalid_input"

@@ -11,7 +11,9 @@ import { readTextIfPresent, writePrivateFile } from "../base/files.ts";
 import type { Disposable } from "../base/lifetime.ts";
 import type { Logger } from "../base/log.ts";
 import { endProcessGroup, isAlive, processesWith, startTimeOf } from "../base/processes.ts";
+import { authorization, fetchFrom, type Connection } from "./connection.ts";
 import { prepareHome } from "./home.ts";
+import { bridgeIsOpen, insideCommand, keepEgress, socketIn, type InsideOptions } from "./inside.ts";
 import { locateOpenCode, type Executable, type LocateOptions } from "./locate.ts";
 import { rotateLog } from "../base/logFile.ts";
 
@@ -33,14 +35,9 @@ export interface ServerOptions extends Omit<LocateOptions, "configured"> {
   ripgrepFolder?: string;
   /** Providers that the user defined in Open Agent. Asked at every start. */
   providers: () => Record<string, unknown>;
+  /** Where the server runs, when that is not simply this machine. */
+  place?: ServerPlace;
   log: Logger;
-}
-
-/** Where an OpenCode server is and how it lets us in. */
-export interface Connection {
-  url: string;
-  username: string;
-  password: string;
 }
 
 export type ServerState =
@@ -49,6 +46,12 @@ export type ServerState =
   | { kind: "running"; version: string; url: string; pid: number; adopted: boolean }
   | { kind: "failed"; error: OpenAgentError };
 
+/** A container, as a place for a server. The server's folder has the same path in it. */
+export interface ServerPlace extends InsideOptions {
+  /** Ends what a server that was killed has left running there. */
+  clear(): Promise<void>;
+}
+
 const recordSchema = z.object({
   pid: z.int().positive(),
   startTime: z.string().min(1),
@@ -56,6 +59,7 @@ const recordSchema = z.object({
   url: z.union([z.url(), z.literal("")]),
   username: z.string(),
   password: z.string().min(1),
+  socket: z.string().optional(),
   path: z.string(),
   version: z.string(),
 });
@@ -110,6 +114,7 @@ export class OpenCodeServer implements Disposable {
     const record = this.#readRecord();
     if (!record || (await startTimeOf(record.pid)) !== record.startTime) return false;
     if (record.url !== "" && (await answers(record))) {
+      if (this.#options.place) await keepEgress(this.#options.place, this.#options.folder, record.pid);
       this.#watch(record, () => !isAlive(record.pid), true);
       return true;
     }
@@ -156,13 +161,14 @@ export class OpenCodeServer implements Disposable {
   }
 
   async #spawn(executable: Executable, port: number): Promise<ServerRecord> {
-    const { folder, log } = this.#options;
+    const { folder, log, place } = this.#options;
     const password = randomBytes(32).toString("base64url");
     const environment = prepareHome(
       {
         folder,
         environment: this.#options.environment,
         guard: this.#options.guard,
+        ...(place && { inside: place.environment }),
         ...(this.#options.ripgrepFolder !== undefined && { ripgrepFolder: this.#options.ripgrepFolder }),
         passEnvironment: this.#options.passEnvironment(),
         providers: this.#options.providers(),
@@ -173,15 +179,22 @@ export class OpenCodeServer implements Disposable {
     );
     rotateLog(this.logPath);
     const logStart = existsSync(this.logPath) ? statSync(this.logPath).size : 0;
+    const serve = ["serve", "--hostname", "127.0.0.1", "--print-logs", "--log-level", "INFO", "--port"];
+    await place?.clear();
+    const started = place
+      ? await insideCommand(place, [executable.path, ...serve, "0"], environment, this.#options)
+      : { command: executable.path, args: [...serve, String(port)], env: environment };
     const logFile = openSync(this.logPath, "a", 0o600);
     let child: ChildProcess;
     try {
       // The log goes to a file: a pipe would break, and the server with it, when this process ends.
-      child = spawn(
-        executable.path,
-        ["serve", "--hostname", "127.0.0.1", "--port", String(port), "--print-logs", "--log-level", "INFO"],
-        { cwd: folder, env: environment, detached: true, stdio: ["ignore", logFile, logFile], windowsHide: true },
-      );
+      child = spawn(started.command, started.args, {
+        cwd: folder,
+        env: started.env,
+        detached: true,
+        stdio: ["ignore", logFile, logFile],
+        windowsHide: true,
+      });
     } finally {
       closeSync(logFile);
     }
@@ -190,7 +203,9 @@ export class OpenCodeServer implements Disposable {
     const pid = child.pid ?? 0;
     const startTime = (await startTimeOf(pid)) ?? "";
     const { path, version } = executable;
-    const unborn = { pid, startTime, url: "", username: "opencode", password, path, version };
+    const socket = place && { socket: socketIn(folder) };
+    const unborn = { pid, startTime, url: "", username: "opencode", password, path, version, ...socket };
+    if (place) await keepEgress(place, folder, pid);
     if (startTime !== "") writePrivateFile(this.#options.record, JSON.stringify(unborn));
     const record = { ...unborn, url: await this.#listening(child, gone, logStart) };
     writePrivateFile(this.#options.record, JSON.stringify(record));
@@ -207,7 +222,7 @@ export class OpenCodeServer implements Disposable {
     for (const end = Date.now() + startLimitMs; ;) {
       const fresh = readFileSync(this.logPath).subarray(logStart).toString("utf8");
       const url = /opencode server listening on (http:\/\/\S+)\n/.exec(fresh)?.[1];
-      if (url !== undefined) return url;
+      if (url !== undefined && (!this.#options.place || fresh.includes(bridgeIsOpen))) return url;
       const how = gone();
       if (how !== undefined)
         throw new OpenAgentError("opencode_start_failed", `OpenCode ended at its start (${how}).`, {
@@ -229,7 +244,7 @@ export class OpenCodeServer implements Disposable {
       clearInterval(timer);
       this.#running = undefined;
       this.#options.log.warn(`OpenCode (process ${String(record.pid)}) has ended.`);
-      void endCommands(record.pid);
+      if (!this.#options.place) void endCommands(record.pid);
       this.#set({ kind: "stopped" });
     }, 250);
     timer.unref();
@@ -250,7 +265,7 @@ export class OpenCodeServer implements Disposable {
     running.watch.dispose();
     this.#running = undefined;
     await endProcessGroup(running.record.pid, running.gone);
-    await endCommands(running.record.pid);
+    await (this.#options.place ? this.#options.place.clear() : endCommands(running.record.pid));
     rmSync(this.#options.record, { force: true });
     this.#set({ kind: "stopped" });
   }
@@ -301,7 +316,7 @@ async function endCommands(serverPid: number): Promise<void> {
 async function answers(connection: Connection): Promise<boolean> {
   for (let attempt = 0; attempt < 5; attempt++) {
     try {
-      const response = await fetch(new URL("/global/health", connection.url), {
+      const response = await fetchFrom(connection)(new URL("/global/health", connection.url), {
         headers: { authorization: authorization(connection), connection: "close" },
         signal: AbortSignal.timeout(probeLimitMs),
       });
@@ -312,11 +327,6 @@ async function answers(connection: Connection): Promise<boolean> {
     }
   }
   return false;
-}
-
-/** The Basic header that OpenCode expects on every path. */
-export function authorization(connection: Connection): string {
-  return `Basic ${Buffer.from(`${connection.username}:${connection.password}`).toString("base64")}`;
 }
 
 function isFree(port: number): Promise<boolean> {

@@ -11,6 +11,9 @@ import { checkAttachments } from "./attachments.ts";
 import { resumeInCleanWorkspace, uncleanFiles, type CleanReport, type UncleanFiles } from "./cleanWorkspace.ts";
 import { compactMission } from "./compaction.ts";
 import type { Changes, RevertReport } from "../protocol/changes.ts";
+import { backendKinds, distros, type Probe, type Workspace } from "../protocol/workspace.ts";
+import type { Wrapped } from "../workspace/backend.ts";
+import type { ExecResult } from "../workspace/exec.ts";
 import { changesOf, turnsIn, type TurnRange } from "./changes.ts";
 import { endpointSchema, type Endpoint } from "./endpoints.ts";
 import { importMissions } from "./importing.ts";
@@ -58,6 +61,32 @@ const attachment = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("agent"), name: agent, mention: z.string().min(1).max(500) }),
 ]);
 const commandCall = z.object({ name: z.string().min(1).max(500), arguments: z.string().max(1_000_000) });
+/** Either; with both, the directory is one inside of the workspace. */
+const missionPlace = { directory: directory.optional(), workspaceId: z.uuid().optional() };
+const workspaceId = z.uuid();
+const packageName = z.string().regex(/^[a-z0-9][a-z0-9+._-]*$/, "is no name of a package");
+const workspaceWish = z.object({
+  name: z
+    .string()
+    .trim()
+    .min(1)
+    .max(100)
+    .refine((name) => !/[/\\]|\.\.|^\./.test(name), "a name has no slashes, no two dots and no dot at its begin"),
+  kind: z.enum(backendKinds),
+  directory: directory.refine(isAbsolute, "the path is not absolute").optional(),
+  distro: z.enum(distros).optional(),
+  packages: z.array(packageName).max(500).optional(),
+  initScript: z.string().max(200_000).optional(),
+  network: z.enum(["host", "private"]).optional(),
+  limits: z
+    .object({
+      memoryMb: z.int().min(16).optional(),
+      cpus: z.number().positive().optional(),
+      processes: z.int().min(1).optional(),
+    })
+    .optional(),
+  environment: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string().max(100_000)).optional(),
+});
 const choice = { agent: agent.optional(), model: model.optional() };
 
 interface Command<Input extends z.ZodType, Result> {
@@ -74,12 +103,12 @@ function command<Input extends z.ZodType, Result>(
 
 export const commands = {
   createMission: command(
-    z.object({ text: messageText, directory, title: z.string().min(1).max(500).optional(), ...choice }),
+    z.object({ text: messageText, ...missionPlace, title: z.string().min(1).max(500).optional(), ...choice }),
     (leader, input): MissionHead => leader.create(input),
   ),
   /** A mission without a first message yet. */
   createEmptyMission: command(
-    z.object({ directory, title: z.string().min(1).max(500), ...choice }),
+    z.object({ ...missionPlace, title: z.string().min(1).max(500), ...choice }),
     (leader, input): MissionHead => leader.create({ text: "", ...input }),
   ),
   sendMessage: command(
@@ -199,7 +228,7 @@ export const commands = {
     z.object({ missionId, messageId: messageId.optional(), following: z.boolean().optional() }),
     (leader, { missionId: id, messageId: turn, following }): Promise<Changes> => {
       const range: TurnRange = turn === undefined ? all : { kind: following ? "from" : "one", messageId: turn };
-      return changesOf(leader.store, leader.runner(id).head, range, () => leader.engineHost.ensure());
+      return changesOf(leader.store, leader.runner(id).head, range, (head) => leader.engineOf(head));
     },
   ),
   acceptChanges: command(z.object({ missionId, paths: z.array(z.string().min(1)).min(1) }), (leader, input) => {
@@ -217,7 +246,7 @@ export const commands = {
     forkMission(leader, input.missionId, input.after),
   ),
   choices: command(z.object({ directory }), async (leader, input): Promise<Choices> => {
-    return leader.choices(await leader.engineHost.ensure(), input.directory);
+    return leader.choices(await leader.engines.main.ensure(), input.directory);
   }),
   /** What a message of a mission in this directory can call as `/name`. */
   commands: command(z.object({ directory }), async (leader, input): Promise<CommandChoice[]> => {
@@ -233,12 +262,12 @@ export const commands = {
       metadata: z.record(z.string(), z.string()).default({}),
     }),
     async (leader, input) => {
-      await (await leader.engineHost.ensure()).setKey(input.providerId, input.key, input.metadata);
+      await (await leader.engines.main.ensure()).setKey(input.providerId, input.key, input.metadata);
       await leader.loginsChanged();
     },
   ),
   removeLogin: command(z.object({ providerId }), async (leader, input) => {
-    await (await leader.engineHost.ensure()).removeLogin(input.providerId);
+    await (await leader.engines.main.ensure()).removeLogin(input.providerId);
     await leader.loginsChanged();
   }),
   beginLogin: command(
@@ -259,11 +288,41 @@ export const commands = {
   tryModel: command(z.object({ directory, model }), async (leader, input, signal): Promise<string> => {
     return (await leader.engineFor(input.directory)).tryModel(input.directory, input.model, signal);
   }),
+  probeWorkspaces: command(z.object({}), (leader): Promise<Probe[]> => leader.workspaces.probes()),
+  createWorkspace: command(workspaceWish, (leader, input): Workspace => leader.workspaces.create(input)),
+  updateWorkspace: command(workspaceWish.omit({ kind: true }).partial().extend({ workspaceId }), (leader, input) => {
+    const { workspaceId: id, ...change } = input;
+    return leader.workspaces.update(id, change);
+  }),
+  /** Begins a build; what it does is in its log, and how it ends in the workspace. */
+  buildWorkspace: command(z.object({ workspaceId, rebuild: z.boolean().default(false) }), async (leader, input) => {
+    await leader.buildWorkspace(input.workspaceId, input.rebuild);
+  }),
+  cancelBuild: command(z.object({ workspaceId }), (leader, input) => {
+    leader.workspaces.cancelBuild(input.workspaceId);
+  }),
+  deleteWorkspace: command(z.object({ workspaceId }), (leader, input) => leader.removeWorkspace(input.workspaceId)),
+  /** Runs a command in a workspace to its end. */
+  execInWorkspace: command(
+    z.object({
+      workspaceId,
+      argv: z.array(z.string()).min(1).max(1000),
+      cwd: path.optional(),
+      env: z.record(z.string(), z.string()).default({}),
+      stdin: z.string().max(8_000_000).optional(),
+      timeoutMs: z.int().min(1).optional(),
+    }),
+    (leader, { workspaceId: id, ...input }, signal): Promise<ExecResult> => leader.workspaces.exec(id, input, signal),
+  ),
+  /** What a terminal runs to be in the workspace. */
+  workspaceShell: command(z.object({ workspaceId }), (leader, input): Promise<Wrapped> =>
+    leader.workspaces.shell(input.workspaceId),
+  ),
   endpoints: command(z.object({}), (leader): Endpoint[] => leader.endpoints()),
   setEndpoint: command(endpointSchema, (leader, input) => leader.setEndpoint(input.id, input)),
   removeEndpoint: command(z.object({ id: z.string() }), (leader, input) => leader.setEndpoint(input.id, undefined)),
   startServer: command(z.object({}), async (leader): Promise<void> => {
-    await leader.engineHost.ensure();
+    await leader.engines.main.ensure();
   }),
   restartServer: command(z.object({}), (leader) => leader.restart()),
 };

@@ -9,10 +9,8 @@ import type { Leader } from "./leader.ts";
 export async function compactMission(leader: Leader, missionId: string): Promise<void> {
   const runner = leader.runner(missionId);
   requireRest(runner.head);
-  const { directory, model: chosen, usedModel, server } = runner.head;
-  const engine = await leader.engineHost.ensure();
-  if (engine.id !== server)
-    throw new OpenAgentError("opencode_unreachable", `This mission lives on another OpenCode server (${server}).`);
+  const { directory, model: chosen, usedModel } = runner.head;
+  const engine = await leader.engineOf(runner.head);
   const model = chosen ?? usedModel ?? (await leader.defaultModel(engine, directory, undefined));
   const sessionId = requireRest(runner.head);
   if (!model) throw new OpenAgentError("no_provider", "No model provider is connected.");

@@ -18,6 +18,12 @@ export interface DataPaths {
   /** All that belongs to our OpenCode server. */
   opencode: string;
   endpoints: string;
+  /** What workspaces there are, a file each, and a folder each for the server inside. */
+  workspaces: string;
+  /** File systems of containers. */
+  containers: string;
+  /** Git worktrees that missions work in. */
+  worktrees: string;
 }
 
 /**
@@ -50,5 +56,8 @@ export function dataPaths(
     apiToken: join(runtime, "api-token"),
     opencode,
     endpoints: join(opencode, "endpoints.json"),
+    workspaces: join(root, `workspaces${suffix}`),
+    containers: join(root, "containers"),
+    worktrees: join(root, "worktrees"),
   };
 }

@@ -200,7 +200,7 @@ export class MissionRunner {
 
   /** Fetches what the server holds, stores what is missing, and ends the turn when the server says that it is over. */
   async #conclude(): Promise<void> {
-    const engine = this.#context.connectedEngine();
+    const engine = this.#context.connectedEngine(this.#head.server);
     const session = this.#session;
     if (!engine || !session) return;
     this.#lostEvents = 0;
@@ -317,7 +317,7 @@ export class MissionRunner {
     const session = this.#session;
     if (!session) return;
     this.#stopped = true;
-    const engine = await this.#context.ensureEngine();
+    const engine = await this.#context.ensureEngine(this.#head.server);
     await engine.abort(session);
     this.#settleIn(errorQuietMs);
   }
@@ -360,7 +360,7 @@ export class MissionRunner {
     }
     try {
       delivery.requireFolder(this.#head);
-      const engine = await this.#context.ensureEngine();
+      const engine = await this.#context.ensureEngine(this.#head.server);
       await delivery.requireSendable(engine, this.#head, next);
       const agent = next.agent ?? this.#head.agent;
       const model =

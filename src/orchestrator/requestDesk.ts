@@ -15,7 +15,7 @@ export interface DeskContext {
   record(...bodies: EventBody[]): void;
   /** What is stored of the mission under a key. */
   stored(key: string): EventBody | undefined;
-  ensureEngine(): Promise<Engine>;
+  ensureEngine(server: string): Promise<Engine>;
   allowedBy(request: PermissionRequest, head: MissionHead): AllowedBy | undefined;
   /** Keeps rules; returns those that say the same already in their place. */
   addRules(rules: readonly PermissionRule[]): PermissionRule[];
@@ -128,7 +128,8 @@ export class RequestDesk {
     const { id: requestId, sessionId } = request;
     this.#answering.add(requestId);
     try {
-      await give(await this.#context.ensureEngine(), this.#context.head().directory);
+      const { server, directory } = this.#context.head();
+      await give(await this.#context.ensureEngine(server), directory);
     } catch (error) {
       if (!(error instanceof OpenAgentError) || error.code !== "request_gone") throw error;
       if (this.#find(requestId))

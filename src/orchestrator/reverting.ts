@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from "node:fs";
 import { OpenAgentError } from "../base/errors.ts";
-import type { Engine, SessionRef } from "../opencode/engine.ts";
+import type { SessionRef } from "../opencode/engine.ts";
 import { translatorV1 } from "../opencode/engineV1.ts";
 import type { ChangedFile, Changes, RevertReport } from "../protocol/changes.ts";
 import type { EventBody, TurnReverted } from "../protocol/event.ts";
@@ -25,7 +25,7 @@ export async function revertTurn(leader: Leader, wish: Wish & { messageId: strin
     const session = idleSession(head);
     if (!turnsIn(leader.store, head, { kind: "one", messageId }).includes(messageId))
       throw new OpenAgentError("request_gone", "That message is not part of the mission any more.", { messageId });
-    const engine = await engineOf(leader, head);
+    const engine = await leader.engineOf(head);
     const changes = await changesOf(leader.store, head, { kind: "from", messageId }, () => Promise.resolve(engine));
     if (wish.force !== true) await requireUntouched(leader, head, changes);
     const info = await engine.revert(session, messageId);
@@ -43,7 +43,7 @@ export async function unrevert(leader: Leader, wish: Wish): Promise<RevertReport
     const messageId = head.revertedFrom;
     if (messageId === undefined)
       throw new OpenAgentError("request_gone", "Nothing of this mission is taken back any more.");
-    const engine = await engineOf(leader, head);
+    const engine = await leader.engineOf(head);
     const changes = await changesOf(leader.store, head, { kind: "from", messageId }, () => Promise.resolve(engine));
     if (wish.force !== true) await requireNothingWritten(leader, head, changes);
     const info = await engine.unrevert(session);
@@ -67,7 +67,7 @@ export async function forkMission(leader: Leader, missionId: string, after: stri
   if (after !== undefined && after === head.turnMessageId)
     throw new OpenAgentError("mission_busy", "That turn is not over yet. Stop it first, or fork from an earlier one.");
   const before = turns[place + 1] ?? head.turnMessageId ?? head.revertedFrom;
-  const engine = await engineOf(leader, head);
+  const engine = await leader.engineOf(head);
   const sessionId = await engine.fork(session, before);
   const { events } = await engine.snapshot({ ...session, sessionId });
   const translator = translatorV1(head.directory);
@@ -80,6 +80,7 @@ export async function forkMission(leader: Leader, missionId: string, after: stri
       title: `${head.title.replace(/ \(fork\)$/, "")} (fork)`,
       directory: head.directory,
       server: head.server,
+      ...(head.workspaceId !== undefined && { workspaceId: head.workspaceId }),
       ...(agent !== undefined && { agent }),
       ...(model && { model }),
     },
@@ -121,12 +122,6 @@ function idleSession(head: MissionHead): SessionRef {
   if (isRunning(head))
     throw new OpenAgentError("mission_busy", "The mission is at work. Stop it first.", { missionId: head.id });
   return sessionOf(head);
-}
-
-async function engineOf(leader: Leader, head: MissionHead): Promise<Engine> {
-  const engine = await leader.engineHost.ensure();
-  if (engine.id === head.server) return engine;
-  throw new OpenAgentError("opencode_unreachable", `This mission lives on another OpenCode server (${head.server}).`);
 }
 
 /** A revert overwrites: what somebody else changed in the same files since would be lost. */

@@ -265,6 +265,7 @@ export interface MissionCreated {
   title: string;
   directory: string;
   server: string;
+  workspaceId?: string;
   agent?: string;
   model?: ModelRef;
 }

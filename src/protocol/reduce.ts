@@ -94,6 +94,7 @@ function headChange(head: MissionHead, body: EventBody, time: number): Partial<M
         title: body.title,
         directory: body.directory,
         server: body.server,
+        workspaceId: body.workspaceId,
         agent: body.agent,
         model: body.model,
         createdAt: time,

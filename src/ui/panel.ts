@@ -3,8 +3,9 @@ import * as vscode from "vscode";
 import { describeError, OpenAgentError } from "../base/errors.ts";
 import { Lifetime } from "../base/lifetime.ts";
 import type { Core } from "../orchestrator/index.ts";
+import type { EngineState } from "../protocol/engineState.ts";
 import type { EventBody } from "../protocol/event.ts";
-import { isRunning, type MissionHead } from "../protocol/mission.ts";
+import { isRunning, ownServer, type MissionHead } from "../protocol/mission.ts";
 import {
   detailLimit,
   slimBatch,
@@ -83,7 +84,7 @@ export class MissionPanel implements vscode.Disposable {
         if (this.#ready && panel.visible) this.#open();
       }),
     );
-    owned.add(core.onEngineState((state) => this.#post({ type: "engine", state })));
+    owned.add(core.onEngineState(() => this.#post({ type: "engine", state: this.#engineState })));
     owned.add(core.onStoreFault((message) => this.#post({ type: "fault", message })));
     const first = this.#view();
     this.#told = first.type === "open" ? first.seq : 0;
@@ -195,6 +196,11 @@ export class MissionPanel implements vscode.Disposable {
     if (this.#ready) void this.panel.webview.postMessage(message);
   }
 
+  get #engineState(): EngineState {
+    const { store } = this.#core;
+    return this.#core.engineStateOf(store.has(this.#missionId) ? store.head(this.#missionId).server : ownServer);
+  }
+
   /** The mission as the page is to show it. */
   #view(): HostMessage {
     try {
@@ -205,7 +211,7 @@ export class MissionPanel implements vscode.Disposable {
         type: "open",
         view: slimView(view),
         seq,
-        engine: this.#core.engineState,
+        engine: this.#core.engineStateOf(view.head.server),
         folder,
         canAct,
         now: Date.now(),
@@ -307,7 +313,7 @@ export class MissionPanel implements vscode.Disposable {
         this.#flushWaiting();
         return;
       }
-      this.#post({ type: "engine", state: this.#core.engineState });
+      this.#post({ type: "engine", state: this.#engineState });
       this.#catchUp();
       this.#openAround();
       this.#flushWaiting();

@@ -49,8 +49,10 @@ function waysOut(error: OpenAgentError): Way[] {
     case "unknown_agent":
     case "unknown_model":
     case "no_leader":
+    case "workspace_build_failed":
     case "internal":
       return [showLog];
+    case "workspace_not_found":
     case "mission_not_found":
     case "mission_busy":
     case "request_gone":
@@ -60,6 +62,9 @@ function waysOut(error: OpenAgentError): Way[] {
     case "unknown_command":
     case "attachment_unusable":
     case "import_unusable":
+    case "workspace_unavailable":
+    case "workspace_not_ready":
+    case "workspace_busy":
       return [];
   }
 }
