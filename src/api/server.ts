@@ -291,6 +291,8 @@ const statuses: Partial<Record<ErrorCode, 400 | 404 | 409 | 503>> = {
   mission_busy: 409,
   workspace_not_cleanable: 409,
   workspace_busy: 409,
+  worktree_failed: 409,
+  workspace_not_found: 404,
   workspace_not_ready: 409,
   workspace_unavailable: 503,
   no_leader: 503,

@@ -54,6 +54,7 @@ export type ErrorCode =
   | "workspace_build_failed"
   | "workspace_not_ready"
   | "workspace_busy"
+  | "worktree_failed"
   | "workspace_not_cleanable"
   // the caller
   | "invalid_input"

@@ -11,15 +11,14 @@ import { checkAttachments } from "./attachments.ts";
 import { resumeInCleanWorkspace, uncleanFiles, type CleanReport, type UncleanFiles } from "./cleanWorkspace.ts";
 import { compactMission } from "./compaction.ts";
 import type { Changes, RevertReport } from "../protocol/changes.ts";
-import { backendKinds, distros, type Probe, type Workspace } from "../protocol/workspace.ts";
-import type { Wrapped } from "../workspace/backend.ts";
-import type { ExecResult } from "../workspace/exec.ts";
+import { command, type Command } from "./command.ts";
 import { changesOf, turnsIn, type TurnRange } from "./changes.ts";
 import { endpointSchema, type Endpoint } from "./endpoints.ts";
 import { importMissions } from "./importing.ts";
 import type { Leader } from "./leader.ts";
 import { edited, moved, removed } from "./queue.ts";
 import { forkMission, revertTurn, unrevert } from "./reverting.ts";
+import { workspaceCommands, workspaceId } from "./workspaceCommands.ts";
 
 /**
  * Everything that can be asked of the leader, by the user interface, a second window or an HTTP client alike. Each
@@ -62,46 +61,11 @@ const attachment = z.discriminatedUnion("kind", [
 ]);
 const commandCall = z.object({ name: z.string().min(1).max(500), arguments: z.string().max(1_000_000) });
 /** Either; with both, the directory is one inside of the workspace. */
-const missionPlace = { directory: directory.optional(), workspaceId: z.uuid().optional() };
-const workspaceId = z.uuid();
-const packageName = z.string().regex(/^[a-z0-9][a-z0-9+._-]*$/, "is no name of a package");
-const workspaceWish = z.object({
-  name: z
-    .string()
-    .trim()
-    .min(1)
-    .max(100)
-    .refine((name) => !/[/\\]|\.\.|^\./.test(name), "a name has no slashes, no two dots and no dot at its begin"),
-  kind: z.enum(backendKinds),
-  directory: directory.refine(isAbsolute, "the path is not absolute").optional(),
-  distro: z.enum(distros).optional(),
-  packages: z.array(packageName).max(500).optional(),
-  initScript: z.string().max(200_000).optional(),
-  network: z.enum(["host", "private"]).optional(),
-  limits: z
-    .object({
-      memoryMb: z.int().min(16).optional(),
-      cpus: z.number().positive().optional(),
-      processes: z.int().min(1).optional(),
-    })
-    .optional(),
-  environment: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string().max(100_000)).optional(),
-});
+const missionPlace = { directory: directory.optional(), workspaceId: workspaceId.optional() };
 const choice = { agent: agent.optional(), model: model.optional() };
 
-interface Command<Input extends z.ZodType, Result> {
-  input: Input;
-  run(leader: Leader, input: z.output<Input>, signal: AbortSignal): Promise<Result> | Result;
-}
-
-function command<Input extends z.ZodType, Result>(
-  input: Input,
-  run: (leader: Leader, input: z.output<Input>, signal: AbortSignal) => Promise<Result> | Result,
-): Command<Input, Result> {
-  return { input, run };
-}
-
 export const commands = {
+  ...workspaceCommands,
   createMission: command(
     z.object({ text: messageText, ...missionPlace, title: z.string().min(1).max(500).optional(), ...choice }),
     (leader, input): MissionHead => leader.create(input),
@@ -288,36 +252,6 @@ export const commands = {
   tryModel: command(z.object({ directory, model }), async (leader, input, signal): Promise<string> => {
     return (await leader.engineFor(input.directory)).tryModel(input.directory, input.model, signal);
   }),
-  probeWorkspaces: command(z.object({}), (leader): Promise<Probe[]> => leader.workspaces.probes()),
-  createWorkspace: command(workspaceWish, (leader, input): Workspace => leader.workspaces.create(input)),
-  updateWorkspace: command(workspaceWish.omit({ kind: true }).partial().extend({ workspaceId }), (leader, input) => {
-    const { workspaceId: id, ...change } = input;
-    return leader.workspaces.update(id, change);
-  }),
-  /** Begins a build; what it does is in its log, and how it ends in the workspace. */
-  buildWorkspace: command(z.object({ workspaceId, rebuild: z.boolean().default(false) }), async (leader, input) => {
-    await leader.buildWorkspace(input.workspaceId, input.rebuild);
-  }),
-  cancelBuild: command(z.object({ workspaceId }), (leader, input) => {
-    leader.workspaces.cancelBuild(input.workspaceId);
-  }),
-  deleteWorkspace: command(z.object({ workspaceId }), (leader, input) => leader.removeWorkspace(input.workspaceId)),
-  /** Runs a command in a workspace to its end. */
-  execInWorkspace: command(
-    z.object({
-      workspaceId,
-      argv: z.array(z.string()).min(1).max(1000),
-      cwd: path.optional(),
-      env: z.record(z.string(), z.string()).default({}),
-      stdin: z.string().max(8_000_000).optional(),
-      timeoutMs: z.int().min(1).optional(),
-    }),
-    (leader, { workspaceId: id, ...input }, signal): Promise<ExecResult> => leader.workspaces.exec(id, input, signal),
-  ),
-  /** What a terminal runs to be in the workspace. */
-  workspaceShell: command(z.object({ workspaceId }), (leader, input): Promise<Wrapped> =>
-    leader.workspaces.shell(input.workspaceId),
-  ),
   endpoints: command(z.object({}), (leader): Endpoint[] => leader.endpoints()),
   setEndpoint: command(endpointSchema, (leader, input) => leader.setEndpoint(input.id, input)),
   removeEndpoint: command(z.object({ id: z.string() }), (leader, input) => leader.setEndpoint(input.id, undefined)),

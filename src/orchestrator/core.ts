@@ -360,6 +360,7 @@ export class Core {
         registry: this.#registry,
         backends: createBackends({ data: paths.root, ...this.#options.containers }),
         folder: paths.workspaces,
+        worktrees: paths.worktrees,
         onChange: () => {
           this.#workspacesChanged.fire();
           tell({ kind: "workspaces" });

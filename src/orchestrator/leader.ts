@@ -12,13 +12,11 @@ import {
   formatModel,
   isRunning,
   ownServer,
-  serverInside,
   titleOf,
   type MissionHead,
   type ModelRef,
 } from "../protocol/mission.ts";
 import type { PermissionMode } from "../protocol/permission.ts";
-import { isContainer } from "../protocol/workspace.ts";
 import type { Appended, Past, Store } from "../store/store.ts";
 import { reportedChanges } from "./changes.ts";
 import { dropAttachments } from "./attachments.ts";
@@ -26,7 +24,7 @@ import { readEndpoints, writeEndpoints, type Endpoint } from "./endpoints.ts";
 import type { EngineHost } from "./engineHost.ts";
 import { Engines, mainServer, serverKey, type HostOptions } from "./engines.ts";
 import type { Hub } from "./hub.ts";
-import { placeFor, requireUnused } from "./missionPlace.ts";
+import { placeFor } from "./missionPlace.ts";
 import { allowedBy } from "./permissions.ts";
 import { MissionRunner } from "./missionRunner.ts";
 import type { RunnerContext } from "./runnerContext.ts";
@@ -121,7 +119,9 @@ export class Leader implements Disposable {
   async start(): Promise<void> {
     if (this.#options.store.newer) return;
     this.#upkeep.start();
-    this.workspaces.start();
+    this.workspaces.start().catch((error: unknown) => {
+      this.#options.log.warn(`Worktrees could not be looked for: ${describeError(error)}`);
+    });
     const waiting = this.#options.store.listRunning();
     for (const { id } of waiting) this.#admitted.add(id);
     const main = this.#takeUp(mainServer, () =>
@@ -316,20 +316,6 @@ export class Leader implements Disposable {
     const { id } = this.begin([created]);
     if (text !== "") this.runner(id).send({ text });
     return this.store.head(id);
-  }
-
-  /** Begins to build a workspace anew, or to complete it. Its server is ended, so nothing may run in it. */
-  async buildWorkspace(workspaceId: string, rebuild: boolean): Promise<void> {
-    requireUnused(this.store, workspaceId);
-    if (isContainer(this.workspaces.get(workspaceId).kind)) await this.engines.drop(serverInside(workspaceId));
-    this.workspaces.build(workspaceId, rebuild);
-  }
-
-  /** Deletes a workspace and ends its server. Its missions can be read on. Throws `mission_busy` while one runs in it. */
-  async removeWorkspace(workspaceId: string): Promise<void> {
-    requireUnused(this.store, workspaceId);
-    if (isContainer(this.workspaces.get(workspaceId).kind)) await this.engines.drop(serverInside(workspaceId));
-    await this.workspaces.remove(workspaceId);
   }
 
   /** Stores a new mission with its first events. */

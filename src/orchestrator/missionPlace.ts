@@ -2,7 +2,6 @@ import { isAbsolute, relative } from "node:path";
 import { OpenAgentError } from "../base/errors.ts";
 import { serverInside } from "../protocol/mission.ts";
 import { isContainer } from "../protocol/workspace.ts";
-import type { Store } from "../store/store.ts";
 import type { Workspaces } from "./workspaces.ts";
 
 /**
@@ -32,13 +31,4 @@ export function placeFor(
 function isInside(path: string, folder: string): boolean {
   const way = relative(folder, path);
   return way === "" || (!way.startsWith("..") && !isAbsolute(way));
-}
-
-/** Throws `mission_busy` while a mission is at work in a workspace. */
-export function requireUnused(store: Store, workspaceId: string): void {
-  const running = store.listRunning().find((head) => head.workspaceId === workspaceId);
-  if (running)
-    throw new OpenAgentError("mission_busy", `“${running.title}” is at work in this workspace. Stop it first.`, {
-      missionId: running.id,
-    });
 }

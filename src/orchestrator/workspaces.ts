@@ -9,6 +9,7 @@ import { isContainer, type BackendKind, type Probe, type Workspace } from "../pr
 import type { Backend, Wrapped } from "../workspace/backend.ts";
 import { exec, shellCommand, type ExecOptions, type ExecResult } from "../workspace/exec.ts";
 import type { Registry } from "../workspace/registry.ts";
+import { lostWorktrees, newWorktree } from "../workspace/worktrees.ts";
 
 export type Backends = Readonly<Record<BackendKind, Backend>>;
 
@@ -17,6 +18,8 @@ export interface WorkspacesOptions {
   backends: Backends;
   /** Holds a folder for each workspace, and the logs of their builds. */
   folder: string;
+  /** Where git worktrees lie. */
+  worktrees: string;
   log: Logger;
   /** Something about a workspace has changed. */
   onChange: () => void;
@@ -42,9 +45,14 @@ export class Workspaces implements Disposable {
   }
 
   /** Takes up what an earlier leader left: a build that was cut off is to be done anew. */
-  start(): void {
+  async start(): Promise<void> {
     for (const workspace of this.list())
       if (workspace.status === "building") this.#put({ ...workspace, status: "pending" });
+    const known = new Set(this.list().map(({ directory }) => directory));
+    for (const place of await lostWorktrees(this.#options.worktrees, known)) {
+      this.#options.log.info(`The worktree ${place.directory} was found again.`);
+      this.#put(this.#worktree(place.id, place));
+    }
   }
 
   list(): Workspace[] {
@@ -95,9 +103,33 @@ export class Workspaces implements Disposable {
     return workspace;
   }
 
-  /** Puts a workspace on record that somebody else has made. */
-  adopt(workspace: Workspace): void {
-    this.#put(workspace);
+  /** Makes a git worktree on a branch of its own. */
+  async createWorktree(folder: string, name: string): Promise<Workspace> {
+    const place = await newWorktree(folder, name, this.#options.worktrees);
+    const workspace = this.#put({ ...this.#worktree(name, place), status: "pending" });
+    this.build(workspace.id, false);
+    try {
+      return await this.ready(workspace.id);
+    } catch (error) {
+      this.#options.registry.remove(workspace.id);
+      this.#options.onChange();
+      throw error;
+    }
+  }
+
+  #worktree(name: string, place: Pick<Workspace, "id" | "directory" | "repository">): Workspace {
+    return {
+      ...place,
+      name,
+      kind: "worktree",
+      status: "ready",
+      packages: [],
+      network: "host",
+      limits: {},
+      environment: {},
+      secrets: [],
+      createdAt: Date.now(),
+    };
   }
 
   /** A change of what it is built of takes effect with the next build. */
@@ -183,13 +215,14 @@ export class Workspaces implements Disposable {
     return shellCommand(this.backendOf(workspace), workspace, { cwd: workspace.directory, env: {}, binds: [] });
   }
 
-  /** Ends what runs in it, and deletes it. */
-  async remove(id: string): Promise<void> {
+  /** Ends what runs in it, and deletes it; with `discard` also what is nowhere else. */
+  async remove(id: string, discard: boolean): Promise<void> {
     const build = this.#builds.get(id);
     build?.abort.abort(new Error("deleted"));
     await build?.done.catch(() => undefined);
     const workspace = this.get(id);
-    await this.backendOf(workspace).destroy(workspace);
+    const backend = this.backendOf(workspace);
+    await (discard && backend.discard ? backend.discard(workspace) : backend.destroy(workspace));
     this.#options.registry.remove(id);
     rmSync(this.folderOf(id), { recursive: true, force: true });
     rmSync(buildLogPath(this.#options.folder, id), { force: true });

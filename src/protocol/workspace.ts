@@ -62,6 +62,19 @@ export interface Probe {
   limits: readonly LimitKind[];
 }
 
+/** What is to be known of a worktree before it is merged, pushed or deleted. */
+export interface WorktreeState {
+  branch: string;
+  /** The branch that is checked out in the repository; empty when none is. */
+  target: string;
+  /** Commits that the target lacks, newest first: short hash and subject. */
+  commits: string[];
+  /** Files that differ from the last commit, from the worktree's folder. */
+  uncommitted: string[];
+  /** What deleting it would lose: files, and commits that are on no other branch. */
+  unsaved: string[];
+}
+
 /** Whether what runs in it sees another file system than the host's. */
 export function isContainer(kind: BackendKind): boolean {
   return kind !== "host" && kind !== "worktree";

@@ -65,6 +65,7 @@ function waysOut(error: OpenAgentError): Way[] {
     case "workspace_unavailable":
     case "workspace_not_ready":
     case "workspace_busy":
+    case "worktree_failed":
       return [];
   }
 }

@@ -35,6 +35,9 @@ export interface Backend {
    */
   destroy(workspace: Workspace): Promise<void>;
 
+  /** As `destroy`, with what is nowhere else. Absent where `destroy` itself asks nothing. */
+  discard?(workspace: Workspace): Promise<void>;
+
   /** What missions have changed in the workspace's own file system, as a thing that can be kept; only of containers. */
   readonly layer?: Layer;
 }

@@ -49,7 +49,7 @@ export class WorktreeBackend extends HostBackend {
     const repository = repositoryOf(workspace);
     const git = (...args: string[]) => runGit(repository, args);
     if ((await this.missing(workspace)) === undefined) {
-      const lost = await this.unsaved(workspace);
+      const lost = await unsaved(workspace);
       if (lost.length > 0)
         throw new OpenAgentError(
           "workspace_busy",
@@ -63,20 +63,31 @@ export class WorktreeBackend extends HostBackend {
     await git("branch", "-d", branchOf(workspace)).catch(() => "");
   }
 
-  /** What is nowhere but in the worktree: changed and unknown files, and commits that no other branch has. */
-  async unsaved(workspace: Workspace): Promise<string[]> {
-    const git = (...args: string[]) => runGit(workspace.directory, args);
-    const files = (await git("status", "--porcelain", "-z", "--untracked-files=all"))
-      .split("\0")
-      .filter((line) => /^(.. )/.test(line))
-      .map((line) => line.slice(3));
-    const others = ["--not", `--exclude=refs/heads/${branchOf(workspace)}`, "--branches", "--remotes", "--tags"];
-    const commits = (await git("log", "--format=commit %h %s", "HEAD", ...others)).trim();
-    return [...files, ...(commits === "" ? [] : commits.split("\n"))];
+  /** Deletes the worktree and its branch with all that is nowhere else. */
+  async discard(workspace: Workspace): Promise<void> {
+    await this.stop(workspace);
+    const repository = repositoryOf(workspace);
+    if (existsSync(workspace.directory))
+      await runGit(repository, ["worktree", "remove", "--force", workspace.directory]);
+    await runGit(repository, ["worktree", "prune"]);
+    await runGit(repository, ["branch", "-D", branchOf(workspace)]).catch(() => "");
   }
 }
 
-function branchOf({ id }: Workspace): string {
+/** What is nowhere but in a worktree: changed and unknown files, and commits that no other branch has. */
+export async function unsaved(workspace: Workspace): Promise<string[]> {
+  const git = (...args: string[]) => runGit(workspace.directory, args);
+  const files = (await git("status", "--porcelain", "-z", "--untracked-files=all"))
+    .split("\0")
+    .filter((line) => /^(.. )/.test(line))
+    .map((line) => line.slice(3));
+  const others = ["--not", `--exclude=${branchOf(workspace)}`, "--branches", "--remotes", "--tags"];
+  const commits = (await git("log", "--format=commit %h %s", "HEAD", ...others)).trim();
+  return [...files, ...(commits === "" ? [] : commits.split("\n"))];
+}
+
+/** The branch of a worktree. */
+export function branchOf({ id }: Workspace): string {
   return `openagent/${id}`;
 }
 
