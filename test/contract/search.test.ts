@@ -114,7 +114,7 @@ describe("missions of the past", function () {
     await core.run("deleteMission", { missionId: gone });
     assert.deepEqual([core.store.has(gone), core.store.search({ text: "deleted", limit: 500 }).length], [false, 0]);
     const { code, out: told } = await cli("import", file);
-    assert.deepEqual([code, told.includes('1 mission came in, 0 skipped')], [0, true], told);
+    assert.deepEqual([code, told.includes("1 mission came in, 0 skipped")], [0, true], told);
     assert.deepEqual(
       core.store.events(gone).map(({ body }) => body),
       before,
