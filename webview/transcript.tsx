@@ -7,7 +7,7 @@ import { clock, count, duration } from "./format.ts";
 import { post } from "./host.ts";
 import { Icon } from "./icon.tsx";
 import { Fold, PartView } from "./parts.tsx";
-import { canAct, subAgent, view } from "./state.ts";
+import { canAct, isExcerpt, subAgent, view } from "./state.ts";
 
 /** A message of the user and all that answers it. */
 interface Turn {
@@ -35,6 +35,7 @@ export function newestTurns(transcript: Transcript): Transcript {
 export function TranscriptView({ transcript }: { transcript: Transcript }) {
   const turns = turnsOf(transcript.messages, transcript.ends);
   const firstId = transcript.hasEarlier ? "~" : "";
+  const isEnd = !isExcerpt.value;
   return (
     <>
       {transcript.hasEarlier && (
@@ -48,8 +49,13 @@ export function TranscriptView({ transcript }: { transcript: Transcript }) {
           <TurnView turn={turn} />
         </Fragment>
       ))}
-      {!subAgent.value && <Reverts after={turns.at(-1)?.id ?? ""} before="~" />}
-      {!subAgent.value && <Unsent />}
+      {!subAgent.value && isEnd && <Reverts after={turns.at(-1)?.id ?? ""} before="~" />}
+      {!subAgent.value && isEnd && <Unsent />}
+      {!isEnd && (
+        <button type="button" class="link later" onClick={() => askLater(transcript.messages)}>
+          Show later messages
+        </button>
+      )}
     </>
   );
 }
@@ -86,6 +92,20 @@ export function askEarlier(messages: readonly Message[]): void {
   const before = messages[0]?.id;
   const session = subAgent.value && { sessionId: subAgent.value.sessionId };
   if (before !== undefined) post({ type: "earlier", before, ...session });
+}
+
+export function askLater(messages: readonly Message[]): void {
+  const after = messages.at(-1)?.id;
+  const session = subAgent.value && { sessionId: subAgent.value.sessionId };
+  if (after !== undefined) post({ type: "later", after, ...session });
+}
+
+/** The line of folded steps that a part is in, by its id. */
+export function stepsWith(partId: string, { messages, ends }: Transcript): string | undefined {
+  const steps = turnsOf(messages, ends)
+    .flatMap(rowsOf)
+    .find((row) => row.kind === "steps" && row.parts.some(({ id }) => id === partId));
+  return steps?.kind === "steps" ? steps.id : undefined;
 }
 
 function turnsOf(messages: readonly Message[], ends: Readonly<Record<string, TurnEnd>>): Turn[] {

@@ -25,6 +25,20 @@ export interface SessionView {
   seq: number;
 }
 
+/** A place in a conversation, and what was found there. */
+export interface RevealTarget {
+  messageId: string;
+  partId?: string;
+  /** As they stand there; they are marked. */
+  words: string[];
+}
+
+/** A part of a conversation with messages after it that are left out. */
+export interface Excerpt {
+  transcript: Transcript;
+  hasLater: boolean;
+}
+
 /** Something that can be put into the place of the word at the caret. */
 export interface Suggestion {
   key: string;
@@ -62,6 +76,10 @@ export type HostMessage =
   | { type: "session"; session: SessionView | undefined }
   | { type: "batch"; batch: EventBatch }
   | { type: "earlier"; transcript: Transcript }
+  /** Shows a place of the session in view and marks what was found there. */
+  | { type: "reveal"; target: RevealTarget }
+  /** The answers to the requests of these names. */
+  | ({ type: "around" | "later" } & Excerpt)
   | { type: "detail"; partId: string; detail: PartDetail | undefined }
   | { type: "engine"; state: EngineState }
   /** Events cannot be stored; undefined: they can again. */
@@ -96,6 +114,9 @@ export interface PageRequests {
   ack: { seq: number };
   /** Of the session of a sub-agent, where one is named. */
   earlier: { before: string; sessionId?: string };
+  /** The messages around one, which may be far from those that the page has. */
+  around: { messageId: string; sessionId?: string };
+  later: { after: string; sessionId?: string };
   /** Shows the session of a sub-agent, or the mission's own again. */
   showSession: { sessionId?: string };
   detail: { partId: string };
@@ -153,6 +174,7 @@ export const panelCommands = [
   "unrevert",
   "forkMission",
   "attachFiles",
+  "searchInMission",
 ] as const;
 export type PanelCommand = (typeof panelCommands)[number];
 

@@ -373,6 +373,13 @@ export class Store {
     return { ...transcript, hasEarlier: ids.length > query.limit };
   }
 
+  /** The message that stands so many places after another one in its session; undefined when there are fewer. */
+  messageAfter(missionId: string, sessionId: string, messageId: string, places: number): string | undefined {
+    const sql =
+      "SELECT DISTINCT message_id AS id FROM events WHERE mission_id = ? AND session_id = ? AND message_id > ? ORDER BY message_id LIMIT 1 OFFSET ?";
+    return this.#read<{ id: string }>(sql, missionId, sessionId, messageId, places - 1)?.id;
+  }
+
   /** What is stored under a key of a mission. */
   keyed(missionId: string, key: string): EventBody | undefined {
     const row = this.#read<{ data: string }>(

@@ -10,9 +10,11 @@ import {
   slimBatch,
   slimTranscript,
   slimView,
+  type Excerpt,
   type HostMessage,
   type PageRequests,
   type PanelCommand,
+  type RevealTarget,
   type SessionView,
 } from "../protocol/panel.ts";
 import { cutOff, reduceTranscript } from "../protocol/reduce.ts";
@@ -139,6 +141,15 @@ export class MissionPanel implements vscode.Disposable {
 
   /** Does something in the composer, as soon as the page is there. */
   compose(message: Extract<HostMessage, { type: "composer" | "insert" }>): void {
+    this.#postWhenReady(message);
+  }
+
+  /** Takes the reader to a place of the session that is shown. */
+  reveal(target: RevealTarget): void {
+    this.#postWhenReady({ type: "reveal", target });
+  }
+
+  #postWhenReady(message: HostMessage): void {
     if (this.#ready) this.#post(message);
     else this.#whenReady.push(message);
   }
@@ -318,6 +329,12 @@ export class MissionPanel implements vscode.Disposable {
       const transcript = this.#core.store.page(this.#missionId, sessionId, { before, limit: pageMessages });
       this.#post({ type: "earlier", transcript: slimTranscript(transcript) });
     },
+    around: ({ messageId, sessionId }) => {
+      this.#post({ type: "around", ...this.#excerpt(messageId, pageMessages / 2, sessionId) });
+    },
+    later: ({ after, sessionId }) => {
+      this.#post({ type: "later", ...this.#excerpt(after, pageMessages, sessionId) });
+    },
     detail: ({ partId }) => {
       const part = this.#toolPart(partId);
       if (!part) return;
@@ -353,6 +370,16 @@ export class MissionPanel implements vscode.Disposable {
       return vscode.commands.executeCommand(panelCommandIds[request.id], called);
     },
   };
+
+  /** A page of messages of which so many come after the one that is named. */
+  #excerpt(messageId: string, following: number, sessionId?: string): Excerpt {
+    const { store } = this.#core;
+    const { missionId } = this;
+    const session = sessionId ?? store.head(missionId).sessionId ?? "";
+    const before = store.messageAfter(missionId, session, messageId, following + 1);
+    const transcript = store.page(missionId, session, { limit: pageMessages, ...(before !== undefined && { before }) });
+    return { transcript: slimTranscript(transcript), hasLater: before !== undefined };
+  }
 
   #toolPart(partId: string): ToolPart | undefined {
     const events = this.#core.store.part(this.#missionId, partId);
@@ -411,6 +438,7 @@ const panelCommandIds: Readonly<Record<PanelCommand, string>> = {
   unrevert: "openAgent.unrevert",
   forkMission: "openAgent.forkMission",
   attachFiles: "openAgent.attachFiles",
+  searchInMission: "openAgent.searchInMission",
 };
 
 function concernsChanges({ type }: EventBody): boolean {
