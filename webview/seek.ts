@@ -1,5 +1,6 @@
 /** Takes the reader to a place of the conversation and marks what was found there, for a moment. */
 import type { RevealTarget } from "../src/protocol/panel.ts";
+import { fold } from "../src/protocol/search.ts";
 import { announcement, goal, shown, toggle, unfolded } from "./state.ts";
 import { stepsWith } from "./transcript.tsx";
 
@@ -84,10 +85,10 @@ function focusOn(found: HTMLElement): void {
 /** Marks the words in an element. Gives the first place of the body, where what was found is most likely to be meant. */
 function mark(element: HTMLElement, words: readonly string[]): Range | undefined {
   const ranges: Range[] = [];
-  const sought = words.map((word) => word.toLowerCase()).filter((word) => word !== "");
+  const sought = words.map(fold).filter((word) => word !== "");
   const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node && ranges.length < mostMarks; node = walker.nextNode()) {
-    const text = (node.nodeValue ?? "").toLowerCase();
+    const text = fold(node.nodeValue ?? "");
     for (const word of sought)
       for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + word.length))
         ranges.push(rangeOf(node, at, at + word.length));

@@ -7,6 +7,7 @@ import type { App } from "./app.ts";
 import { pickOne, rememberChoice, rememberedChoice } from "./choices.ts";
 import { composerCommands } from "./composerCommands.ts";
 import { connectProvider } from "./connectProvider.ts";
+import { historyCommands } from "./historyCommands.ts";
 import type { MissionNode, MissionsView } from "./missionsView.ts";
 import { newMission, selectionContext } from "./newMission.ts";
 import type { MissionPanels } from "./panels.ts";
@@ -182,6 +183,7 @@ export const commandHandlers: Readonly<Record<string, Handler>> = {
     await vscode.commands.executeCommand("revealFileInOS", vscode.Uri.file(root));
   },
   ...composerCommands(missionOf),
+  ...historyCommands(missionOf),
 };
 
 function hasChildren(head: MissionHead): boolean {

@@ -52,7 +52,7 @@ export class MissionPanels implements vscode.Disposable {
     if (!options.preview) panel.keep();
     if (panel.missionId !== missionId) panel.show(missionId);
     panel.showSession(options.subAgent);
-    panel.panel.reveal(undefined, options.preview && !options.focusComposer);
+    panel.panel.reveal(undefined, options.preview && !options.focusComposer && !options.reveal);
     if (options.reveal) panel.reveal(options.reveal);
     if (options.focusComposer) panel.compose({ type: "composer", action: "focus" });
     return panel;
