@@ -19,7 +19,12 @@ export async function pickFilter(
   pick.title = "Filter Missions";
   pick.placeholder = "Type words of a title, or choose a status, a workspace or an agent";
   pick.matchOnDescription = true;
-  const offered = [...titleItem(filter), ...statusItems(filter), ...folderItems(filter, heads), ...agentItems(filter, heads)];
+  const offered = [
+    ...titleItem(filter),
+    ...statusItems(filter),
+    ...folderItems(filter, heads),
+    ...agentItems(filter, heads),
+  ];
   const draw = () => {
     const words = pick.value.trim();
     const typed: Item = {
@@ -57,7 +62,9 @@ function marked(chosen: boolean, label: string): string {
 
 function titleItem(filter: MissionFilter): Item[] {
   const clear: Item[] =
-    filterWords(filter) === "" ? [] : [{ label: "$(clear-all) Clear Filter", description: filterWords(filter), next: {} }];
+    filterWords(filter) === ""
+      ? []
+      : [{ label: "$(clear-all) Clear Filter", description: filterWords(filter), next: {} }];
   const { text } = filter;
   if (text === undefined) return clear;
   return [...clear, separator("title"), { label: marked(true, `“${text}”`), next: withValue(filter, "text", text) }];

@@ -48,11 +48,7 @@ export function withStatus({ status = [], ...others }: MissionFilter, toggled: M
 }
 
 /** The filter with another value for a field, or without that field where it has this value already. */
-export function withValue(
-  filter: MissionFilter,
-  field: "directory" | "agent" | "text",
-  value: string,
-): MissionFilter {
+export function withValue(filter: MissionFilter, field: "directory" | "agent" | "text", value: string): MissionFilter {
   const { [field]: before, ...others } = filter;
   return before === value || value === "" ? others : { ...others, [field]: value };
 }
