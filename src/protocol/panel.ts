@@ -174,7 +174,6 @@ export const panelCommands = [
   "unrevert",
   "forkMission",
   "attachFiles",
-  "searchInMission",
 ] as const;
 export type PanelCommand = (typeof panelCommands)[number];
 

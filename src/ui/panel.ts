@@ -438,7 +438,6 @@ const panelCommandIds: Readonly<Record<PanelCommand, string>> = {
   unrevert: "openAgent.unrevert",
   forkMission: "openAgent.forkMission",
   attachFiles: "openAgent.attachFiles",
-  searchInMission: "openAgent.searchInMission",
 };
 
 function concernsChanges({ type }: EventBody): boolean {
