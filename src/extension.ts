@@ -5,6 +5,7 @@ import { watchAttention } from "./ui/attention.ts";
 import { changeHandlers } from "./ui/changeCommands.ts";
 import { ChangeDocuments } from "./ui/changeDocuments.ts";
 import { commandHandlers } from "./ui/commands.ts";
+import { provideReports } from "./ui/exchange.ts";
 import { offerProblems } from "./ui/composerCommands.ts";
 import { registerTools } from "./ui/languageModelTools.ts";
 import { MissionsView } from "./ui/missionsView.ts";
@@ -30,6 +31,7 @@ export function activate(context: vscode.ExtensionContext): void {
     new WorkspacesView(app),
     showStatus(app),
     provideOutputs(app),
+    provideReports(),
     noticeRequests(app, panels),
   );
   context.subscriptions.push(

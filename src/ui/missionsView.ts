@@ -256,7 +256,6 @@ export class MissionsView implements vscode.TreeDataProvider<Node>, vscode.Dispo
       const item = new vscode.TreeItem(groupLabels[element.id], collapsed ? state.Collapsed : state.Expanded);
       // The editor remembers by the id what the user has folded.
       item.id = isFiltered ? `group:filtered:${element.id}` : `group:${element.id}`;
-      if (element.id === "pinned") item.iconPath = new vscode.ThemeIcon("pinned");
       item.contextValue = "group";
       return item;
     }

@@ -96,10 +96,11 @@ function itemsFor(core: Core, text: string, missionId: string | undefined, limit
 
 function itemOf(hit: SearchHit, isOfAny: boolean): HitItem {
   const { icon, word } = placeOf(hit);
-  const facts = [isOfAny && hit.type !== "title" ? hit.title : "", word, ago(hit.time, Date.now())];
+  const title = isOfAny && hit.type !== "title" ? plainLabel(hit.title) : "";
+  const facts = [word, ago(hit.time, Date.now()), title];
   return {
     label: `$(${icon}) ${plainLabel(hit.snippet.text)}`,
-    description: facts.filter((fact) => fact !== "").join(" · "),
+    detail: facts.filter((fact) => fact !== "").join(" · "),
     // The editor's own filter knows nothing of quotes and of words in any order.
     alwaysShow: true,
     hit,

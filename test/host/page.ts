@@ -81,9 +81,13 @@ export function quickInput(page: Page): Locator {
 
 /** Types into the open quick pick or input box and accepts. */
 export async function answerQuickInput(page: Page, text: string): Promise<void> {
-  const input = quickInput(page).locator("input.input").first();
-  await input.fill(text);
-  await input.press("Enter");
+  await fillQuickInput(page, text);
+  await quickInput(page).locator("input.input").first().press("Enter");
+}
+
+/** Types into the open quick pick or input box. */
+export async function fillQuickInput(page: Page, text: string): Promise<void> {
+  await quickInput(page).locator("input.input").first().fill(text);
 }
 
 /** Clicks the row of the open quick pick that has exactly this label. */
