@@ -39,8 +39,11 @@ export async function pickFilter(
   try {
     return await new Promise((resolve) => {
       pick.onDidAccept(() => {
-        const [item] = pick.activeItems;
+        const [item] = pick.selectedItems;
+        const words = pick.value.trim();
+        // Who types fast is done before the list has heard of it.
         if (item?.next) resolve(item.next);
+        else if (words !== "") resolve({ ...filter, text: words });
       });
       pick.onDidHide(() => {
         resolve(undefined);

@@ -32,6 +32,8 @@ export async function searchMissions(app: App, panels: MissionPanels, missionId?
     pick.buttons = missionId === undefined ? [] : [scope === undefined ? narrow : widen];
   };
   const search = () => {
+    clearTimeout(timer);
+    timer = undefined;
     pick.busy = false;
     pick.items = itemsFor(core, pick.value, scope, limit);
   };
@@ -52,8 +54,11 @@ export async function searchMissions(app: App, panels: MissionPanels, missionId?
   try {
     await new Promise<void>((closed) => {
       pick.onDidAccept(() => {
-        const [item] = pick.activeItems;
-        if (item?.more) {
+        const [item] = pick.selectedItems;
+        if (timer !== undefined) {
+          // What is listed is of what was typed before.
+          search();
+        } else if (item?.more) {
           limit = mostHits;
           search();
         } else if (item?.hit) {
