@@ -3,9 +3,10 @@ import type { Page } from "playwright-core";
 import type { EventBody } from "../../src/protocol/event.ts";
 import { Store } from "../../src/store/store.ts";
 import type { Bed } from "../fake/bed.ts";
+import { closeOriginals, writeOriginal } from "../fake/original.ts";
 import { answer, part, session, user } from "../fake/events.ts";
 import { eventually } from "../host/eventually.ts";
-import { quickInput, runCommand, treeRow } from "../host/page.ts";
+import { fillQuickInput, notification, quickInput, runCommand, treeRow, webviewFrame } from "../host/page.ts";
 import { inPanel, makeScene, panel, panelShows, stepTitled, type Scene } from "./scene.ts";
 
 /** Turns of the long mission; a page holds 30 messages. */
@@ -28,7 +29,10 @@ describe("the history of missions", function () {
     await runCommand(page, "Open Agent: Show Missions");
     await treeRow(page, "A long mission").first().waitFor();
   });
-  after(() => scene.close());
+  after(async () => {
+    closeOriginals();
+    await scene.close();
+  });
   afterEach(async function () {
     if (this.currentTest?.state === "failed")
       await scene.picture(page, `failed-${this.currentTest.title.replace(/\W+/g, "-")}`);
@@ -107,6 +111,44 @@ describe("the history of missions", function () {
     assert.equal(said.at(-1), `Question ${String(turns)}`);
     assert.equal(new Set(said).size, said.length, "nothing is shown twice");
     assert.ok(said.includes(`Question ${String(turns - 20)}`));
+  });
+
+  it("takes in the missions of an original Open Agent, and says what came of it", async () => {
+    const file = writeOriginal(scene.bed.home);
+    await runCommand(page, "Open Agent: Import Missions…");
+    await stepTitled(page, "Import Missions");
+    await fillQuickInput(page, file);
+    const dialog = quickInput(page).locator(".quick-input-title").getByText("Import Missions", { exact: true });
+    // The dialog takes no Enter while it looks at what was typed.
+    await eventually(
+      async () => {
+        if (await dialog.isVisible()) await page.keyboard.press("Enter");
+        return dialog.isVisible();
+      },
+      (shown) => !shown,
+    );
+    const told = notification(page, "2 missions came in.");
+    await told.first().waitFor();
+    await treeRow(page, "Repair the parser").first().waitFor();
+    await told.getByText("Show Report").first().click();
+    const report = await webviewFrame(page, async (frame) => (await frame.$("text=Import of missions")) !== null);
+    const text = await report.locator("body").innerText();
+    assert.match(text, /Repair the parser/);
+    assert.match(text, /something_new/);
+    await scene.picture(page, "import-report");
+  });
+
+  it("finds what came in, and shows it", async () => {
+    await runCommand(page, "Open Agent: Search Missions…");
+    await stepTitled(page, "Search Missions");
+    await fillQuickInput(page, "semicolon missing");
+    await eventually(
+      () => quickInput(page).locator(".monaco-list-row").allInnerTexts(),
+      (texts) => texts.length === 1 && (texts[0] ?? "").includes("Repair the parser"),
+    );
+    await page.keyboard.press("Enter");
+    await panelShows(page, "[data-found]", ([text = ""]) => text.includes("A semicolon was missing."));
+    await scene.picture(page, "imported");
   });
 
   /** Whether the marked words are within the transcript's window. */
