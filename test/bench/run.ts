@@ -1,18 +1,20 @@
 /**
  * Measures against others, as ratios of one run:
- *   node test/bench/run.ts [a] [b] [c] [d]     all by default
+ *   node test/bench/run.ts [a] [b] [c] [d] [e]     all by default
  */
 import { measureActivation } from "./activation.ts";
 import { measureAppend } from "./append.ts";
 import { measureDeltas } from "./deltas.ts";
 import { measureOpening } from "./opening.ts";
 import { print, type Report } from "./report.ts";
+import { measureScale } from "./scale.ts";
 
 const measures: Readonly<Record<string, () => Promise<Report>>> = {
   a: measureActivation,
   b: measureAppend,
   c: measureDeltas,
   d: measureOpening,
+  e: measureScale,
 };
 
 const wanted = process.argv.slice(2);

@@ -17,6 +17,8 @@ describe("the history of missions", function () {
   this.timeout(180_000);
   let scene: Scene;
   let page: Page;
+  /** The database of an original Open Agent. */
+  let file: string;
 
   before(async () => {
     scene = await makeScene({
@@ -25,6 +27,7 @@ describe("the history of missions", function () {
         return Promise.resolve();
       },
     });
+    file = writeOriginal(scene.bed.home);
     page = await scene.open();
     await runCommand(page, "Open Agent: Show Missions");
     await treeRow(page, "A long mission").first().waitFor();
@@ -114,7 +117,6 @@ describe("the history of missions", function () {
   });
 
   it("takes in the missions of an original Open Agent, and says what came of it", async () => {
-    const file = writeOriginal(scene.bed.home);
     await runCommand(page, "Open Agent: Import Missions…");
     await stepTitled(page, "Import Missions");
     await fillQuickInput(page, file);
@@ -129,6 +131,8 @@ describe("the history of missions", function () {
     );
     const told = notification(page, "2 missions came in.");
     await told.first().waitFor();
+    // They are old.
+    await treeRow(page, "Earlier").first().click();
     await treeRow(page, "Repair the parser").first().waitFor();
     await told.getByText("Show Report").first().click();
     const report = await webviewFrame(page, async (frame) => (await frame.$("text=Import of missions")) !== null);

@@ -133,7 +133,11 @@ describe("the history", () => {
     await vscode.commands.executeCommand("openAgent.clearMissionFilter");
     await choose("project");
     await choose("build");
-    assert.deepEqual(await eventually(ours, (titles) => titles.length === 2), ["History of words", "History of steps"]);
+    await eventually(
+      () => driver.texts(`${missionTree} .pane-header .description`),
+      (texts) => texts.join("") === "project · agent build",
+    );
+    assert.deepEqual(await ours(), all);
     await vscode.commands.executeCommand("openAgent.clearMissionFilter");
     assert.deepEqual(await eventually(ours, (titles) => titles.length === 3), all);
   });
