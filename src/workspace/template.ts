@@ -102,7 +102,8 @@ export class Templates {
     options.signal?.throwIfAborted();
     if (made.exitCode !== 0) throw buildFailed(workspace, reasonIn(made.stdout + made.stderr) || made.ending);
     // Mount points for the host's own, and nothing of the host's in the file system itself.
-    const tidy = 'cd "$1" && rm -f etc/resolv.conf && : >etc/resolv.conf && printf "127.0.0.1 localhost\\n" >etc/hosts';
+    const tidy =
+      'cd "$1" && rm -rf dev/* etc/resolv.conf && : >etc/resolv.conf && printf "127.0.0.1 localhost\\n" >etc/hosts';
     const [shell, ...shellArgs] = contained(["/bin/sh", "-c", tidy, "sh", root]);
     await runTool(shell, shellArgs, { code: "workspace_build_failed" });
   }
@@ -148,7 +149,7 @@ export class Templates {
     if (ran.exitCode === 0) return;
     const said = (ran.stdout + ran.stderr).trim().split("\n");
     const line = said.findLast((text) => text.startsWith(failedLine))?.slice(failedLine.length);
-    const syntax = said.findLast((text) => /: syntax error/.test(text))?.slice(target.length + 2);
+    const syntax = said.findLast((text) => text.includes(": syntax error"))?.slice(target.length + 2);
     const last = said.findLast((text) => !text.startsWith(failedLine)) ?? "";
     throw buildFailed(workspace, `the init script failed: ${syntax ?? line ?? ran.ending}${last ? `\n${last}` : ""}`);
   }

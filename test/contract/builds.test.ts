@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { waitUntil } from "../../src/base/async.ts";
 import { OpenAgentError } from "../../src/base/errors.ts";
 import type { Workspace } from "../../src/protocol/workspace.ts";
 import { createBackends } from "../../src/workspace/backends.ts";
-import { installationFolder } from "../host/setup.ts";
 import { makeWorkspaceBed, processesNamed, type WorkspaceBed } from "../fake/workspaces.ts";
 
 const shared = makeWorkspaceBed();
@@ -17,6 +16,7 @@ describe("Building a container's file system", function () {
   this.timeout(240_000);
   let bed: WorkspaceBed;
   let templates: string;
+  let baseKey: string;
 
   before(async function () {
     const probe = await shared.backends.bwrap.probe();
@@ -24,9 +24,11 @@ describe("Building a container's file system", function () {
       console.log(`    skipped: ${probe.reason ?? ""} ${probe.remedy ?? ""}`);
       this.skip();
     }
-    await shared.backends.bwrap.prepare(shared.workspace("bwrap"), silent);
+    const base = shared.workspace("bwrap");
+    await shared.backends.bwrap.prepare(base, silent);
     templates = join(shared.root, "templates");
-    copyTemplates(templates);
+    copyTemplate(base, templates);
+    baseKey = basename(shared.backends.bwrap.log(base) ?? "", ".log");
     bed = makeWorkspaceBed({ templates });
   });
   after(async () => {
@@ -190,7 +192,7 @@ exit 5`;
     }
   });
 
-  it("works for an ordinary user, without root", async function () {
+  it("works for an ordinary user, without root", function () {
     if (process.getuid?.() !== 0 || !readable(sources)) return this.skip();
     const place = join(shared.root, "ordinary");
     mkdirSync(place);
@@ -209,11 +211,11 @@ exit 5`;
       "mount -t tmpfs tmpfs /mnt; cp -a /etc/passwd /mnt/; echo nobody:500000:65536 >/mnt/subid",
       "mount --bind /mnt/subid /etc/subuid; mount --bind /mnt/subid /etc/subgid",
       'run="setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=$1 USER=nobody"',
-      'tar -C "$2" -c --exclude=./dev --exclude="*.log" . | $run sh -c \'mkdir -p "$1/data/containers/templates" &&' +
+      'tar -C "$2" -c --exclude="rootfs/dev/*" "$4" | $run sh -c \'mkdir -p "$1/data/containers/templates" &&' +
         ' unshare --user --map-root-user --map-auto tar -C "$1/data/containers/templates" -x\' sh "$1"',
       '$run "$3" "$1/run.mjs"',
     ].join("\n");
-    const args = ["--mount", "/bin/sh", "-c", asUser, "sh", place, templates, process.execPath];
+    const args = ["--mount", "/bin/sh", "-c", asUser, "sh", place, templates, process.execPath, baseKey];
     const said = execFileSync("unshare", args, { encoding: "utf8" });
     assert.equal(said, "0\n33\nrefused\n/etc/new\n");
     assert.equal(execFileSync("stat", ["-c", "%u", join(project, "file")], { encoding: "utf8" }).trim(), "65534");
@@ -236,12 +238,11 @@ await backends.bwrap.prepare(${JSON.stringify(workspace)}, { output: (text) => p
   }
 });
 
-/** The finished file systems that all runs share; nothing writes to them. */
-function copyTemplates(to: string): void {
+/** The finished file system that all runs share; nothing writes to it. */
+function copyTemplate(base: Workspace, to: string): void {
   mkdirSync(to);
-  const from = join(installationFolder(), "templates");
-  for (const name of readdirSync(from))
-    if (/^[0-9a-f]{16}$/.test(name)) execFileSync("cp", ["-a", "--reflink=auto", join(from, name), to]);
+  const from = (shared.backends.bwrap.log(base) ?? "").replace(/\.log$/, "");
+  execFileSync("cp", ["-a", "--reflink=auto", from, to]);
 }
 
 /** A program that runs a script in a workspace and prints what it prints. */
