@@ -44,9 +44,9 @@ export async function withLock<T>(
   job: () => Promise<T>,
   options: { signal?: AbortSignal; onWait?: () => void } = {},
 ): Promise<T> {
-  while (held.has(path)) {
-    options.signal?.throwIfAborted();
-    await Promise.race([held.get(path), options.signal ? sleep(200, options.signal) : undefined]);
+  for (let other = held.get(path); other; other = held.get(path)) {
+    options.onWait?.();
+    await (options.signal ? Promise.race([other, aborted(options.signal)]) : other);
   }
   const free = new Lifetime();
   held.set(path, new Promise((resolve) => free.add({ dispose: () => resolve() })));
@@ -61,6 +61,14 @@ export async function withLock<T>(
     held.delete(path);
     free.dispose();
   }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const fail = () => reject(signal.reason instanceof Error ? signal.reason : new Error("aborted"));
+    if (signal.aborted) fail();
+    else signal.addEventListener("abort", fail, { once: true });
+  });
 }
 
 async function take(path: string, options: { signal?: AbortSignal; onWait?: () => void }): Promise<void> {

@@ -1,9 +1,10 @@
 /**
  * Measures against others, as ratios of one run:
- *   node test/bench/run.ts [a] [b] [c] [d] [e]     all by default
+ *   node test/bench/run.ts [a] [b] [c] [d] [e] [g]   all by default
  */
 import { measureActivation } from "./activation.ts";
 import { measureAppend } from "./append.ts";
+import { measureBackends } from "./backends.ts";
 import { measureDeltas } from "./deltas.ts";
 import { measureOpening } from "./opening.ts";
 import { print, type Report } from "./report.ts";
@@ -15,6 +16,7 @@ const measures: Readonly<Record<string, () => Promise<Report>>> = {
   c: measureDeltas,
   d: measureOpening,
   e: measureScale,
+  g: measureBackends,
 };
 
 const wanted = process.argv.slice(2);
