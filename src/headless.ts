@@ -12,8 +12,10 @@ import { explain } from "./cli/hints.ts";
 import { reportText } from "./cli/report.ts";
 import { runMission, type RunOptions } from "./cli/run.ts";
 import { plainText } from "./cli/terminal.ts";
-import { Core, dataPaths, exportMission, nativeBindingIn } from "./orchestrator/index.ts";
+import { runWorkspaceCommand, workspaceNamed } from "./cli/workspaces.ts";
+import { Core, dataPaths, exportMission, folderInWorktree, nativeBindingIn } from "./orchestrator/index.ts";
 import type { EventType } from "./protocol/event.ts";
+import { titleOf } from "./protocol/mission.ts";
 
 /** Put in by the build. */
 declare const OPEN_AGENT_VERSION: string;
@@ -21,8 +23,9 @@ const version = OPEN_AGENT_VERSION;
 
 const usage = `Open Agent ${version}, headless
 
-  run "<prompt>" [--dir D] [--agent A] [--model provider/model] [--json] [--allow-all]
-        Runs a mission to the end of its turn. Exit code 0 when it ended well, else 1.
+  run "<prompt>" [--dir D] [--workspace W | --worktree] [--agent A] [--model provider/model] [--json] [--allow-all]
+        Runs a mission to the end of its turn. Exit code 0 when it ended well, else 1. It works in the folder, in a
+        workspace, or in a git worktree of its own.
   resume <id> [--clean-workspace] [--json] [--allow-all]
         Lets a mission go on, to the end of its turn. The id may be cut short. With --clean-workspace all that is not
         committed in its folder is put into a git stash before.
@@ -38,6 +41,15 @@ const usage = `Open Agent ${version}, headless
         Takes in the missions of an original Open Agent's missions*.db, which is only read, or an exported mission.
   pin <id>, unpin <id>
         Puts a mission before all others, or lets it go.
+  workspace list [--json]
+  workspace create <name> [--kind K] [--dir D] [--distro X] [--packages a,b] [--network private|host]
+        Makes a workspace for missions and builds it: a container (bwrap, podman, docker or nspawn; the first that can be
+        used here by default), a git worktree, or a folder of the host.
+  workspace build <name> [--rebuild]
+  workspace exec <name> -- <command>
+        Runs a command in it, with its input, outputs and exit code.
+  workspace delete <name> [--discard]
+        Deletes it; its folder stays, but for a worktree. With --discard also what is nowhere else.
   serve [--port N] [--dir D]
         Serves Open Agent's HTTP API on loopback. The bearer token is in the data folder.
 
@@ -61,6 +73,14 @@ function parseOptions() {
         "allow-all": { type: "boolean", default: false },
         "clean-workspace": { type: "boolean", default: false },
         archived: { type: "boolean", default: false },
+        workspace: { type: "string" },
+        worktree: { type: "boolean", default: false },
+        kind: { type: "string" },
+        distro: { type: "string" },
+        packages: { type: "string" },
+        network: { type: "string" },
+        rebuild: { type: "boolean", default: false },
+        discard: { type: "boolean", default: false },
         types: { type: "string" },
         port: { type: "string", default: "0" },
         "data-dir": { type: "string" },
@@ -88,6 +108,7 @@ const commands = {
   import: "import needs a file.",
   pin: "pin needs a mission's id; `list` shows them.",
   unpin: "unpin needs a mission's id; `list --json` shows them.",
+  workspace: "workspace needs what to do: list, create, build, exec or delete.",
   serve: undefined,
 } as const;
 type Command = keyof typeof commands;
@@ -141,7 +162,7 @@ async function main(): Promise<number> {
   if (!isCommand(name)) return misused(`There is no command “${name}”.`);
   const needed = commands[name];
   if (needed !== undefined && argument === undefined) return misused(needed);
-  const odd = needed === undefined ? argument : rest[0];
+  const odd = needed === undefined ? argument : name === "workspace" ? undefined : rest[0];
   if (odd !== undefined) return misused(`“${odd}” is one argument too many.${quotes[name] ?? ""}`);
   const core = openCore(name);
   try {
@@ -150,7 +171,7 @@ async function main(): Promise<number> {
         return await run(core, {
           kind: "new",
           text: argument ?? "",
-          directory: resolve(values.dir ?? "."),
+          ...(await place(core, argument ?? "")),
           ...(values.agent !== undefined && { agent: values.agent }),
           ...(values.model !== undefined && { model: values.model }),
         });
@@ -172,6 +193,8 @@ async function main(): Promise<number> {
       case "unpin":
         await core.run("pinMission", { missionId: named(core, argument ?? ""), pinned: name === "pin" });
         return 0;
+      case "workspace":
+        return await runWorkspaceCommand(core, positionals.slice(1), values, misused);
       case "serve":
         return await serve(core);
     }
@@ -187,6 +210,25 @@ function isCommand(name: string): name is Command {
 function misused(problem: string): number {
   process.stderr.write(`${problem}\n\n${usage}`);
   return 2;
+}
+
+/** Where a new mission works. */
+async function place(core: Core, text: string): Promise<{ directory: string; workspaceId?: string }> {
+  const folder = resolve(values.dir ?? ".");
+  if (values.workspace === undefined && !values.worktree) return { directory: folder };
+  if (values.workspace !== undefined && values.worktree)
+    throw new OpenAgentError("invalid_input", "Give --workspace or --worktree, not both.");
+  const workspace = values.worktree
+    ? await core.run("createWorktree", {
+        folder,
+        name:
+          titleOf(text, 60)
+            .replaceAll(/[/\\]|\.\.+|^\./g, " ")
+            .trim() || "mission",
+      })
+    : workspaceNamed(core, values.workspace ?? "");
+  const directory = values.worktree ? folderInWorktree(workspace, folder) : workspace.directory;
+  return { directory, workspaceId: workspace.id };
 }
 
 function run(core: Core, begin: RunOptions["begin"]): Promise<number> {

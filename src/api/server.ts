@@ -7,6 +7,7 @@ import { exportFormats, exportMission, type Core } from "../orchestrator/index.t
 import type { EventType } from "../protocol/event.ts";
 import { isRunning, titleOf } from "../protocol/mission.ts";
 import { apiToken, limitBody, onlyLoopback, onlyWithToken, refuse } from "./access.ts";
+import { body } from "./body.ts";
 import { checkChoice, checkFolder } from "./checks.ts";
 import { frameSender } from "./frames.ts";
 import {
@@ -20,6 +21,7 @@ import {
   type MissionJson,
 } from "./shapes.ts";
 import { taskRoutes } from "./tasks.ts";
+import { workspaceNamed, workspaceRoutes } from "./workspaces.ts";
 
 export interface ApiOptions {
   core: Core;
@@ -114,23 +116,27 @@ function routes(options: ApiOptions, token: string): Hono {
   });
   app.post("/api/control/missions", async (context) => {
     const { title, workspace_id, working_dir, agent, model_override } = await body(context, create);
-    if ((workspace_id ?? hostWorkspaceId) !== hostWorkspaceId)
-      throw new OpenAgentError(
-        "invalid_input",
-        `There is no workspace ${workspace_id ?? ""}; missions run on the host, ${hostWorkspaceId}.`,
-      );
-    const directory = folder(options, working_dir);
+    const workspace = workspaceNamed(core, workspace_id ?? hostWorkspaceId, options.directory);
+    const isHost = workspace.id === hostWorkspaceId;
+    const directory = isHost ? folder(options, working_dir) : (working_dir ?? workspace.directory);
     const choice = await checkChoice(core, directory, {
       ...(agent != null && { agent }),
       ...(model_override != null && { model: model_override }),
     });
-    const head = await core.run("createEmptyMission", { title: title ?? untitled, directory, ...choice });
+    const head = await core.run("createEmptyMission", {
+      title: title ?? untitled,
+      directory,
+      ...(!isHost && { workspaceId: workspace.id }),
+      ...choice,
+    });
     current = head.id;
-    return context.json(missionJson(head, []));
+    return context.json(missionJson(head, [], workspaceNames(core).get(head.workspaceId ?? "")));
   });
-  app.get("/api/control/missions", (context) =>
-    context.json(core.store.list({ limit: 50 }).map((head) => missionJson(head, []))),
-  );
+  app.get("/api/control/missions", (context) => {
+    const names = workspaceNames(core);
+    const heads = core.store.list({ limit: 50 });
+    return context.json(heads.map((head) => missionJson(head, [], names.get(head.workspaceId ?? ""))));
+  });
   app.get("/api/control/missions/:id", (context) => context.json(wholeMission(core, context.req.param("id"))));
   app.get("/api/control/missions/:id/events", (context) => {
     const missionId = core.store.head(context.req.param("id")).id;
@@ -234,6 +240,7 @@ function routes(options: ApiOptions, token: string): Hono {
     }),
   );
 
+  app.route("/api/workspaces", workspaceRoutes(core, options.directory));
   app.route(
     "/api/task",
     taskRoutes(core, (named) => folder(options, named)),
@@ -243,7 +250,11 @@ function routes(options: ApiOptions, token: string): Hono {
 
 function wholeMission(core: Core, missionId: string): MissionJson {
   const { view } = core.store.snapshot(missionId, 1_000_000);
-  return missionJson(view.head, view.transcript.messages);
+  return missionJson(view.head, view.transcript.messages, workspaceNames(core).get(view.head.workspaceId ?? ""));
+}
+
+function workspaceNames(core: Core): Map<string, string> {
+  return new Map(core.workspaces().workspaces.map(({ id, name }) => [id, name]));
 }
 
 /** The mission that this names, if it is still there. */
@@ -256,20 +267,6 @@ function folder({ directory, attached }: ApiOptions, named: string | null | unde
   const wanted = named ?? directory;
   if (!attached) checkFolder(wanted);
   return wanted;
-}
-
-/** The JSON body of a request; an absent one is an empty object. */
-export async function body<Schema extends z.ZodType>(context: Context, schema: Schema): Promise<z.output<Schema>> {
-  const text = await context.req.text();
-  let json: unknown;
-  try {
-    json = text === "" ? {} : JSON.parse(text);
-  } catch (error) {
-    throw new OpenAgentError("invalid_input", `The body is not JSON: ${describeError(error)}`);
-  }
-  const parsed = schema.safeParse(json);
-  if (!parsed.success) throw new OpenAgentError("invalid_input", z.prettifyError(parsed.error));
-  return parsed.data;
 }
 
 function count(context: Context, name: string, otherwise: number): number {

@@ -3,9 +3,51 @@ import type { EventBody, MissionEvent } from "../protocol/event.ts";
 import { formatModel, totalCost, type MissionHead } from "../protocol/mission.ts";
 import type { SearchHit } from "../protocol/search.ts";
 import type { Message } from "../protocol/transcript.ts";
+import { isContainer, type Workspace } from "../protocol/workspace.ts";
 
 /** The host, as a workspace; the only one there is without containers. */
 export const hostWorkspaceId = "00000000-0000-0000-0000-000000000000";
+
+export interface WorkspaceJson {
+  id: string;
+  name: string;
+  workspace_type: "host" | "container";
+  /** Ours: what it is built on. */
+  backend: string;
+  path: string;
+  status: string;
+  error_message: string | null;
+  config: object;
+  template: null;
+  distro: string | null;
+  env_vars: Readonly<Record<string, string>>;
+  init_script: string | null;
+  created_at: string;
+  skills: never[];
+  tools: never[];
+  plugins: never[];
+}
+
+export function workspaceJson(workspace: Workspace): WorkspaceJson {
+  return {
+    id: workspace.id,
+    name: workspace.name,
+    workspace_type: isContainer(workspace.kind) ? "container" : "host",
+    backend: workspace.kind,
+    path: workspace.directory,
+    status: workspace.status,
+    error_message: workspace.error ?? null,
+    config: {},
+    template: null,
+    distro: workspace.distro ?? null,
+    env_vars: workspace.environment,
+    init_script: workspace.initScript ?? null,
+    created_at: iso(workspace.createdAt),
+    skills: [],
+    tools: [],
+    plugins: [],
+  };
+}
 
 export interface MissionJson {
   id: string;
@@ -24,14 +66,19 @@ export interface MissionJson {
   desktop_sessions: never[];
 }
 
-export function missionJson(head: MissionHead, messages: readonly Message[]): MissionJson {
+/** @param workspaceName of the mission's workspace; undefined when it has none or that was deleted */
+export function missionJson(
+  head: MissionHead,
+  messages: readonly Message[],
+  workspaceName: string | undefined,
+): MissionJson {
   const interrupted = head.status === "interrupted" || head.status === "blocked";
   return {
     id: head.id,
     status: head.status,
     title: head.title,
-    workspace_id: hostWorkspaceId,
-    workspace_name: "host",
+    workspace_id: head.workspaceId ?? hostWorkspaceId,
+    workspace_name: workspaceName ?? (head.workspaceId === undefined ? "host" : "deleted"),
     working_dir: head.directory,
     agent: head.agent ?? null,
     model_override: head.model ? formatModel(head.model) : null,

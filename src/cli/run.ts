@@ -20,6 +20,7 @@ interface NewMission {
   kind: "new";
   text: string;
   directory: string;
+  workspaceId?: string;
   agent?: string;
   model?: string;
 }
@@ -84,10 +85,15 @@ interface Begun {
   from: number;
 }
 
-async function create(options: RunOptions, { text, directory, ...chosen }: NewMission): Promise<Begun> {
+async function create(options: RunOptions, { text, directory, workspaceId, ...chosen }: NewMission): Promise<Begun> {
   if (!options.attached) checkFolder(directory);
   const choice = await checkChoice(options.core, directory, chosen);
-  const { id } = await options.core.run("createMission", { text, directory, ...choice });
+  const { id } = await options.core.run("createMission", {
+    text,
+    directory,
+    ...(workspaceId !== undefined && { workspaceId }),
+    ...choice,
+  });
   return { id, from: 0 };
 }
 

@@ -8,14 +8,7 @@ import { translatorV1 } from "../opencode/engineV1.ts";
 import { parentOf, sessionOf, type RawEvent } from "../opencode/normalise.ts";
 import type { StreamSignal } from "../opencode/stream.ts";
 import type { EventBody } from "../protocol/event.ts";
-import {
-  formatModel,
-  isRunning,
-  ownServer,
-  titleOf,
-  type MissionHead,
-  type ModelRef,
-} from "../protocol/mission.ts";
+import { formatModel, isRunning, ownServer, titleOf, type MissionHead, type ModelRef } from "../protocol/mission.ts";
 import type { PermissionMode } from "../protocol/permission.ts";
 import type { Appended, Past, Store } from "../store/store.ts";
 import { reportedChanges } from "./changes.ts";

@@ -49,7 +49,7 @@ export async function newWorktree(
 }
 
 /** The folder of a worktree that corresponds to a folder of its repository. */
-export function sameFolderIn(workspace: Pick<Workspace, "directory" | "repository">, folder: string): string {
+export function folderInWorktree(workspace: Pick<Workspace, "directory" | "repository">, folder: string): string {
   const inside = relative(workspace.repository ?? folder, resolve(folder));
   return inside.startsWith("..") ? workspace.directory : join(workspace.directory, inside);
 }
