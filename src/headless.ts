@@ -12,7 +12,7 @@ import { explain } from "./cli/hints.ts";
 import { reportText } from "./cli/report.ts";
 import { runMission, type RunOptions } from "./cli/run.ts";
 import { plainText } from "./cli/terminal.ts";
-import { Core, dataPaths, exportMission, nativeBindingIn } from "./orchestrator/index.ts";
+import { containersIn, Core, dataPaths, exportMission, nativeBindingIn } from "./orchestrator/index.ts";
 import type { EventType } from "./protocol/event.ts";
 
 /** Put in by the build. */
@@ -108,6 +108,7 @@ function openCore(command: Command): Core {
     guard: join(program, "guard.js"),
     build: version,
     environment: process.env,
+    containers: containersIn(process.env),
     packageFolders: [program],
     ...findRipgrep(program),
     settings: () => ({ executable: values.opencode && resolve(values.opencode), attachedUrl: values.url }),
