@@ -13,7 +13,14 @@ import { reportText } from "./cli/report.ts";
 import { runMission, type RunOptions } from "./cli/run.ts";
 import { plainText } from "./cli/terminal.ts";
 import { runWorkspaceCommand, workspaceNamed } from "./cli/workspaces.ts";
-import { Core, dataPaths, exportMission, folderInWorktree, nativeBindingIn } from "./orchestrator/index.ts";
+import {
+  containersIn,
+  Core,
+  dataPaths,
+  exportMission,
+  folderInWorktree,
+  nativeBindingIn,
+} from "./orchestrator/index.ts";
 import type { EventType } from "./protocol/event.ts";
 import { titleOf } from "./protocol/mission.ts";
 
@@ -129,6 +136,7 @@ function openCore(command: Command): Core {
     guard: join(program, "guard.js"),
     build: version,
     environment: process.env,
+    containers: containersIn(process.env),
     packageFolders: [program],
     ...findRipgrep(program),
     settings: () => ({ executable: values.opencode && resolve(values.opencode), attachedUrl: values.url }),

@@ -3,7 +3,14 @@ import { batch, computed, signal } from "@preact/signals";
 import type { MessageAttachment } from "../src/protocol/attachment.ts";
 import type { EngineState } from "../src/protocol/engineState.ts";
 import { ownTypes, type EventBatch, type MissionEvent } from "../src/protocol/event.ts";
-import type { Excerpt, HostMessage, PartDetail, RevealTarget, SessionView } from "../src/protocol/panel.ts";
+import type {
+  Excerpt,
+  HostMessage,
+  PanelWorkspace,
+  PartDetail,
+  RevealTarget,
+  SessionView,
+} from "../src/protocol/panel.ts";
 import { openRequests } from "../src/protocol/permission.ts";
 import { reduce, reduceTranscript, type MissionView } from "../src/protocol/reduce.ts";
 import type { Transcript } from "../src/protocol/transcript.ts";
@@ -11,6 +18,8 @@ import { keepState, keptState, post } from "./host.ts";
 
 export const view = signal<MissionView | undefined>(undefined);
 export const folder = signal("");
+/** The workspace on record that the mission works in; undefined on the host, or when it was deleted. */
+export const workspace = signal<PanelWorkspace | undefined>(undefined);
 export const canAct = signal(false);
 export const engine = signal<EngineState>({ kind: "stopped" });
 /** Why events cannot be stored at the moment. */
@@ -97,6 +106,7 @@ export function receive(message: HostMessage): void {
         }
         view.value = message.view;
         folder.value = message.folder;
+        workspace.value = message.workspace;
         canAct.value = message.canAct;
         engine.value = message.engine;
         missing.value = undefined;
@@ -135,6 +145,9 @@ export function receive(message: HostMessage): void {
       return;
     case "engine":
       engine.value = message.state;
+      return;
+    case "workspace":
+      workspace.value = message.workspace;
       return;
     case "fault":
       fault.value = message.message;

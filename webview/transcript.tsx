@@ -1,5 +1,6 @@
 import { Fragment } from "preact";
 import { isRunning } from "../src/protocol/mission.ts";
+import type { PanelCommand } from "../src/protocol/panel.ts";
 import type { Message, Part, Transcript, TurnEnd } from "../src/protocol/transcript.ts";
 import { RevertedHere, TakenBack, TurnChanges } from "./changes.tsx";
 import { Chips } from "./attachments.tsx";
@@ -288,6 +289,14 @@ function WaysOut({ name }: { name: string }) {
           {again}
         </div>
       );
+    case "workspace_build_failed":
+    case "workspace_not_ready":
+      return (
+        <div class="actions">
+          <CommandButton id="showBuildLog" label="Show Build Log" />
+          {again}
+        </div>
+      );
     case "UnknownError":
       return (
         <div class="actions">
@@ -303,13 +312,7 @@ function WaysOut({ name }: { name: string }) {
   }
 }
 
-function CommandButton({
-  id,
-  label,
-}: {
-  id: "connectProvider" | "chooseModel" | "showLog" | "restartOpenCode" | "openSettings";
-  label: string;
-}) {
+function CommandButton({ id, label }: { id: PanelCommand; label: string }) {
   return (
     <button type="button" class="link" onClick={() => post({ type: "command", id })}>
       {label}

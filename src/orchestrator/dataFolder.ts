@@ -26,6 +26,12 @@ export interface DataPaths {
   worktrees: string;
 }
 
+/** Where the file systems of containers come from, when the environment says so: several data folders can share them. */
+export function containersIn(environment: NodeJS.ProcessEnv): { templates?: string } {
+  const templates = environment["OPEN_AGENT_CONTAINER_TEMPLATES"];
+  return templates ? { templates } : {};
+}
+
 /**
  * @param configured the setting `openAgent.dataDir`; `~` stands for the home folder
  * @param development keeps a build under development away from the user's missions

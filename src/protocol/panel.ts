@@ -6,6 +6,7 @@ import type { PermissionReply } from "./mission.ts";
 import type { RuleScope } from "./permission.ts";
 import type { MissionView } from "./reduce.ts";
 import type { Message, Part, ToolPart, Transcript } from "./transcript.ts";
+import type { BackendKind } from "./workspace.ts";
 
 /** What the page keeps of itself over a reload, and what a restored panel is found by. */
 export interface PageState {
@@ -59,6 +60,14 @@ export interface Suggestion {
 export const composerActions = ["focus", "commands", "context", "send", "previous", "next"] as const;
 export type ComposerAction = (typeof composerActions)[number];
 
+/** The workspace on record that a mission works in, as its panel shows it. */
+export interface PanelWorkspace {
+  name: string;
+  kind: BackendKind;
+  /** It is being built, for which the mission waits. */
+  building: boolean;
+}
+
 export type HostMessage =
   /** The page shows this mission from here on. */
   | {
@@ -67,6 +76,7 @@ export type HostMessage =
       seq: number;
       engine: EngineState;
       folder: string;
+      workspace: PanelWorkspace | undefined;
       canAct: boolean;
       /** The host's clock, and when the agent last gave a sign of life by it. */
       now: number;
@@ -82,6 +92,7 @@ export type HostMessage =
   | ({ type: "around" | "later" } & Excerpt)
   | { type: "detail"; partId: string; detail: PartDetail | undefined }
   | { type: "engine"; state: EngineState }
+  | { type: "workspace"; workspace: PanelWorkspace | undefined }
   /** Events cannot be stored; undefined: they can again. */
   | { type: "fault"; message: string | undefined }
   /** Something that the page asked for was not done. */
@@ -174,6 +185,7 @@ export const panelCommands = [
   "unrevert",
   "forkMission",
   "attachFiles",
+  "showBuildLog",
 ] as const;
 export type PanelCommand = (typeof panelCommands)[number];
 

@@ -16,7 +16,8 @@ import { choosePermissions, showRules } from "./permissions.ts";
 import { isSubAgentNode, pickSubAgent } from "./subAgents.ts";
 import { askAttachedPassword } from "./settings.ts";
 import { ago, stateWord, verdictWords } from "./words.ts";
-import { folderPaths, type WorkspaceNode } from "./workspacesView.ts";
+import { isWorkspaceNode } from "./workspaceNodes.ts";
+import { folderPaths } from "./workspacesView.ts";
 
 export interface Parts {
   app: App;
@@ -28,7 +29,7 @@ export type Handler = (parts: Parts, argument: unknown, selected: unknown) => Pr
 
 /** Every command of the extension, by the part of its id after `openAgent.`. */
 export const commandHandlers: Readonly<Record<string, Handler>> = {
-  newMission: ({ app, panels }, argument) => newMission(app, panels, workspaceOf(argument)),
+  newMission: ({ app, panels }) => newMission(app, panels),
   newMissionFromSelection: ({ app, panels }) => {
     const editor = vscode.window.activeTextEditor;
     if (!editor || editor.selection.isEmpty)
@@ -40,6 +41,10 @@ export const commandHandlers: Readonly<Record<string, Handler>> = {
     });
   },
   newMissionInFolder: ({ app, panels }, argument) => {
+    if (isWorkspaceNode(argument)) {
+      const { directory, workspaceId } = argument;
+      return newMission(app, panels, workspaceId === undefined ? { directory, onHost: true } : { workspaceId });
+    }
     if (!(argument instanceof vscode.Uri) || argument.scheme !== "file")
       throw new OpenAgentError("invalid_input", "Choose a folder of this machine in the Explorer first.");
     return newMission(app, panels, { directory: argument.fsPath });
@@ -235,11 +240,6 @@ function isMissionNode(argument: unknown): argument is MissionNode {
     "missionId" in argument &&
     typeof argument.missionId === "string"
   );
-}
-
-function workspaceOf(argument: unknown): { directory?: string } {
-  const node = argument as Partial<WorkspaceNode> | undefined;
-  return node?.kind === "workspace" && node.directory !== undefined ? { directory: node.directory } : {};
 }
 
 /** The mission that a command is about: the one it was called on, else the one in view, else one that is asked for. */

@@ -6,7 +6,7 @@ import { isOpen, isRunning, type MissionHead } from "../protocol/mission.ts";
 import type { App } from "./app.ts";
 import { filterWords, fits, type MissionFilter } from "./missionFilter.ts";
 import { collapsible, subAgentItem, subAgentNodes, subAgentsDrawn, type SubAgentNode } from "./subAgents.ts";
-import { ago, costOf, duration, stateWord, usedModel } from "./words.ts";
+import { ago, costOf, duration, plainLabel, stateWord, usedModel } from "./words.ts";
 
 type GroupId = "waiting" | "running" | "pinned" | "today" | "earlier" | "archived";
 
@@ -51,6 +51,8 @@ export class MissionsView implements vscode.TreeDataProvider<Node>, vscode.Dispo
   readonly #clock: NodeJS.Timeout;
   /** Those that wait for the user, whether or not they are shown. */
   readonly #waiting = new Set<string>();
+  /** Names of the workspaces on record, by id. */
+  readonly #workspaces = new Map<string, string>();
   #loaded: Promise<void> | undefined;
   #filter: MissionFilter = {};
   #limit = pageSize;
@@ -116,10 +118,16 @@ export class MissionsView implements vscode.TreeDataProvider<Node>, vscode.Dispo
       this.#read(core);
       this.#changed.fire(undefined);
     });
+    core.onWorkspaces(() => {
+      const before = JSON.stringify([...this.#workspaces]);
+      this.#readWorkspaces(core);
+      if (JSON.stringify([...this.#workspaces]) !== before) this.#changed.fire(undefined);
+    });
   }
 
   #read(core: Core): void {
     const { store } = core;
+    this.#readWorkspaces(core);
     const filter = this.#filter;
     const running = store.listRunning();
     const recent = store.list({ ...filter, limit: this.#limit });
@@ -266,13 +274,24 @@ export class MissionsView implements vscode.TreeDataProvider<Node>, vscode.Dispo
     }
     const head = this.#heads.get(element.missionId);
     if (!head) return new vscode.TreeItem("…");
-    return element.kind === "subAgent" ? subAgentItem(head, element) : missionItem(head);
+    return element.kind === "subAgent" ? subAgentItem(head, element) : missionItem(head, this.#placeOf(head));
   }
 
   resolveTreeItem(item: vscode.TreeItem, element: Node): vscode.TreeItem {
     const head = element.kind === "mission" ? this.#heads.get(element.missionId) : undefined;
-    if (head) item.tooltip = tooltip(head);
+    if (head) item.tooltip = missionTooltip(head);
     return item;
+  }
+
+  /** The workspace that a mission works in, by its name, else its folder. */
+  #placeOf({ workspaceId, directory }: MissionHead): string {
+    const name = workspaceId === undefined ? undefined : this.#workspaces.get(workspaceId);
+    return name === undefined ? basename(directory) : plainLabel(name);
+  }
+
+  #readWorkspaces(core: Core): void {
+    this.#workspaces.clear();
+    for (const { id, name } of core.workspaces().workspaces) this.#workspaces.set(id, name);
   }
 
   dispose(): void {
@@ -310,13 +329,12 @@ function drawn(head: MissionHead): string {
   ]);
 }
 
-function missionItem(head: MissionHead): vscode.TreeItem {
+/** @param place where it works, in a word; empty to leave it out */
+export function missionItem(head: MissionHead, place: string): vscode.TreeItem {
   const item = new vscode.TreeItem(head.title, collapsible(head, head.sessionId));
   item.id = head.id;
   item.iconPath = missionIcon(head);
-  item.description = [basename(head.directory), timeOf(head), queueWord(head)]
-    .filter((part) => part !== "")
-    .join(" · ");
+  item.description = [place, timeOf(head), queueWord(head)].filter((part) => part !== "").join(" · ");
   const spoken = [head.title, stateWord(head), head.pinned ? "pinned" : "", item.description];
   item.accessibilityInformation = { label: spoken.filter((word) => word !== "").join(", ") };
   const running = head.runState === "waiting_for_you" ? "running waiting" : "running";
@@ -370,7 +388,8 @@ function missionIcon(head: MissionHead): vscode.ThemeIcon {
   }
 }
 
-function tooltip(head: MissionHead): vscode.MarkdownString {
+/** What is to be known of a mission at a glance. */
+export function missionTooltip(head: MissionHead): vscode.MarkdownString {
   const text = new vscode.MarkdownString();
   text.appendMarkdown("**").appendText(head.title).appendMarkdown("**\n\n");
   text.appendText(`${stateWord(head)} · ${head.directory}`).appendMarkdown("\n\n");

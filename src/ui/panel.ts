@@ -15,6 +15,7 @@ import {
   type HostMessage,
   type PageRequests,
   type PanelCommand,
+  type PanelWorkspace,
   type RevealTarget,
   type SessionView,
 } from "../protocol/panel.ts";
@@ -25,6 +26,7 @@ import { composerHandlers } from "./composer.ts";
 import { outputUri } from "./outputDocuments.ts";
 import { parsePageMessage } from "./pageMessages.ts";
 import { pageDocument } from "./panelPage.ts";
+import { workspaceWith } from "./workspaceNodes.ts";
 
 /** Messages given to the page when it opens, and with each step back. */
 const pageMessages = 30;
@@ -85,6 +87,7 @@ export class MissionPanel implements vscode.Disposable {
       }),
     );
     owned.add(core.onEngineState(() => this.#post({ type: "engine", state: this.#engineState })));
+    owned.add(core.onWorkspaces(() => this.#post({ type: "workspace", workspace: this.#workspace })));
     owned.add(core.onStoreFault((message) => this.#post({ type: "fault", message })));
     const first = this.#view();
     this.#told = first.type === "open" ? first.seq : 0;
@@ -201,6 +204,13 @@ export class MissionPanel implements vscode.Disposable {
     return this.#core.engineStateOf(store.has(this.#missionId) ? store.head(this.#missionId).server : ownServer);
   }
 
+  get #workspace(): PanelWorkspace | undefined {
+    const { store } = this.#core;
+    const id = store.has(this.#missionId) ? store.head(this.#missionId).workspaceId : undefined;
+    const found = id === undefined ? undefined : workspaceWith(this.#core, id);
+    return found && { name: found.name, kind: found.kind, building: found.status === "building" };
+  }
+
   /** The mission as the page is to show it. */
   #view(): HostMessage {
     try {
@@ -213,6 +223,7 @@ export class MissionPanel implements vscode.Disposable {
         seq,
         engine: this.#core.engineStateOf(view.head.server),
         folder,
+        workspace: this.#workspace,
         canAct,
         now: Date.now(),
         activeAt: this.#core.store.lastActivity(this.#missionId) ?? view.head.createdAt,
@@ -444,6 +455,7 @@ const panelCommandIds: Readonly<Record<PanelCommand, string>> = {
   unrevert: "openAgent.unrevert",
   forkMission: "openAgent.forkMission",
   attachFiles: "openAgent.attachFiles",
+  showBuildLog: "openAgent.showBuildLog",
 };
 
 function concernsChanges({ type }: EventBody): boolean {

@@ -49,9 +49,14 @@ function waysOut(error: OpenAgentError): Way[] {
     case "unknown_agent":
     case "unknown_model":
     case "no_leader":
-    case "workspace_build_failed":
     case "internal":
       return [showLog];
+    case "workspace_build_failed": {
+      const { workspaceId } = error.detail;
+      return workspaceId === undefined
+        ? [showLog]
+        : [{ label: "Show Build Log", command: "openAgent.showBuildLog", arguments: [{ workspaceId }] }];
+    }
     case "workspace_not_found":
     case "mission_not_found":
     case "mission_busy":
