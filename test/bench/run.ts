@@ -1,11 +1,12 @@
 /**
  * Measures against others, as ratios of one run:
- *   node test/bench/run.ts [a] [b] [c] [d]     all by default
+ *   node test/bench/run.ts [a] [b] [c] [d] [f]     all by default
  */
 import { measureActivation } from "./activation.ts";
 import { measureAppend } from "./append.ts";
 import { measureDeltas } from "./deltas.ts";
 import { measureOpening } from "./opening.ts";
+import { measureParallel } from "./parallel.ts";
 import { print, type Report } from "./report.ts";
 
 const measures: Readonly<Record<string, () => Promise<Report>>> = {
@@ -13,6 +14,7 @@ const measures: Readonly<Record<string, () => Promise<Report>>> = {
   b: measureAppend,
   c: measureDeltas,
   d: measureOpening,
+  f: measureParallel,
 };
 
 const wanted = process.argv.slice(2);
