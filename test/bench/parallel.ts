@@ -49,17 +49,24 @@ export async function measureParallel(): Promise<Report> {
   };
   const found: Found[] = [];
   // The first round warms up.
-  for (const count of [1, ...counts]) found.push(await measure(bed, core, count, show));
+  for (const [round, count] of [1, ...counts].entries()) found.push(await measure(bed, core, count, round, show));
   return reportOf(found.slice(1));
 }
 
-async function measure(bed: Bed, core: Core, count: number, show: (title: string) => Promise<Frame>): Promise<Found> {
+async function measure(
+  bed: Bed,
+  core: Core,
+  count: number,
+  round: number,
+  show: (title: string) => Promise<Frame>,
+): Promise<Found> {
   const gate = join(bed.root, "gate");
   rmSync(gate, { force: true });
   const stream = { text: "ready, go", gate, flood: { n: deltas, size, every: 1, delay: pause } };
   const ids: string[] = [];
+  const titleOf = (index: number) => `Round ${String(round)}, mission ${String(index)} of ${String(count)}`;
   for (let index = 0; index < count; index++) {
-    const title = `Parallel ${String(count)}-${String(index)}`;
+    const title = titleOf(index);
     const { id } = await core.run("createEmptyMission", { title, directory: bed.project });
     await core.run("sendMessage", { missionId: id, text: script(stream) });
     ids.push(id);
@@ -71,7 +78,8 @@ async function measure(bed: Bed, core: Core, count: number, show: (title: string
       () => JSON.stringify(core.store.snapshot(id, 5).view.transcript).includes('"text":"read'),
       limitMs,
     );
-  const panel = await show(`Parallel ${String(count)}-0`);
+  // The newest stands on top of the tree, which draws only what is in view.
+  const panel = await show(titleOf(count - 1));
   await sleep(2_000);
   await panel.evaluate(watchPage);
   const leader = readLeaderRecord(bed.paths.leaderRecord)?.pid ?? 0;
