@@ -1,12 +1,13 @@
 /**
  * Measures against others, as ratios of one run:
- *   node test/bench/run.ts [a] [b] [c] [d] [e] [g]   all by default
+ *   node test/bench/run.ts [a] [b] [c] [d] [e] [f] [g]   all by default
  */
 import { measureActivation } from "./activation.ts";
 import { measureAppend } from "./append.ts";
 import { measureBackends } from "./backends.ts";
 import { measureDeltas } from "./deltas.ts";
 import { measureOpening } from "./opening.ts";
+import { measureParallel } from "./parallel.ts";
 import { print, type Report } from "./report.ts";
 import { measureScale } from "./scale.ts";
 
@@ -16,6 +17,8 @@ const measures: Readonly<Record<string, () => Promise<Report>>> = {
   c: measureDeltas,
   d: measureOpening,
   e: measureScale,
+
+  f: measureParallel,
   g: measureBackends,
 };
 
