@@ -70,7 +70,7 @@ export class WorktreeBackend extends HostBackend {
       .split("\0")
       .filter((line) => /^(.. )/.test(line))
       .map((line) => line.slice(3));
-    const others = ["--not", `--exclude=refs/heads/${branchOf(workspace)}`, "--branches", "--remotes", "--tags"];
+    const others = ["--not", `--exclude=${branchOf(workspace)}`, "--branches", "--remotes", "--tags"];
     const commits = (await git("log", "--format=commit %h %s", "HEAD", ...others)).trim();
     return [...files, ...(commits === "" ? [] : commits.split("\n"))];
   }
