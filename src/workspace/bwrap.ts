@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { describeError, OpenAgentError } from "../base/errors.ts";
 import type { LimitKind, Probe, Workspace } from "../protocol/workspace.ts";
 import type { Backend, Layer, PrepareOptions, Wrapped, WrapOptions } from "./backend.ts";
@@ -197,9 +196,4 @@ export function needBootstrap(): void {
     "workspace_unavailable",
     "Nothing makes a Linux system here. Install the package mmdebstrap.",
   );
-}
-
-/** The folder below which all of the containers lie. */
-export function containersFolder(data: string): string {
-  return join(data, "containers");
 }

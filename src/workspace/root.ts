@@ -14,7 +14,7 @@ import { killGroup, needTool, runTool } from "./tools.ts";
 /**
  * A workspace's own file system: a template's with its changes above, or a copy of it where the system mounts no
  * overlay. The mount exists in one place only, the mount namespace of a process that does nothing but hold it, since two
- * mounts of the same changes would spoil them. The holder outlives us and is on record.
+ * mounts of the same changes would spoil them. The holder outlives us, is on record, and ends with the folder.
  */
 export class WorkspaceRoot {
   readonly #folder: string;
@@ -44,7 +44,6 @@ export class WorkspaceRoot {
   async create(): Promise<void> {
     if (existsSync(join(this.#folder, "upper")) || this.#isCopy) return;
     privateFolder(this.#folder);
-    await this.stop();
     mkdirSync(join(this.#folder, "upper"), { mode: 0o755 });
     try {
       await this.holder();
@@ -73,7 +72,8 @@ export class WorkspaceRoot {
     return withLock(`${this.#folder}.lock`, async () => {
       const other = readIdentity(this.#record);
       if (other && (await isSameProcess(other))) return other.pid;
-      await this.#endUsers();
+      // Without this folder it was never mounted.
+      if (existsSync(join(this.#folder, "work"))) await this.#endUsers();
       return this.#startHolder();
     });
   }
@@ -86,7 +86,7 @@ export class WorkspaceRoot {
     // Short names, since a path may hold what separates options. A link would be followed at any time, a bind is not.
     const mount =
       'mkdir -p template && mount --bind "$1" template && mount -t overlay "$2" -o "$3" root && umount template';
-    const script = `${this.#isCopy ? "true" : mount} && echo ready && exec sleep infinity`;
+    const script = `${this.#isCopy ? "true" : mount} && echo ready && while [ -d work ]; do sleep 30; done`;
     const child = spawn(
       needTool("unshare", "util-linux"),
       [
@@ -137,12 +137,18 @@ export class WorkspaceRoot {
     }
   }
 
+  /** Who has it among its mounts, or is just about to. */
   #users(): number[] {
     const copy = this.#isCopy ? folderId(this.path) : undefined;
-    const uses = (pid: string) =>
-      copy === undefined ? mountsOf(pid).includes(` - overlay ${this.#mark} `) : folderId(`/proc/${pid}/root`) === copy;
+    const sees = (pid: string) =>
+      copy === undefined
+        ? procFile(pid, "mountinfo").includes(` - overlay ${this.#mark} `)
+        : folderId(`/proc/${pid}/root`) === copy;
+    const holder = readIdentity(this.#record)?.pid;
+    const enters = (pid: string) =>
+      holder !== undefined && procFile(pid, "cmdline").includes(`nsenter\0--target=${String(holder)}\0`);
     return readdirSync("/proc")
-      .filter((name) => /^\d+$/.test(name) && uses(name))
+      .filter((name) => /^\d+$/.test(name) && (sees(name) || enters(name)))
       .map(Number);
   }
 
@@ -242,9 +248,9 @@ function checkName(name: string): string {
   throw new OpenAgentError("invalid_input", `“${name}” is no name of a snapshot: letters, digits, “-”, “_” and “.”.`);
 }
 
-function mountsOf(pid: string): string {
+function procFile(pid: string, name: string): string {
   try {
-    return readFileSync(`/proc/${pid}/mountinfo`, "utf8");
+    return readFileSync(`/proc/${pid}/${name}`, "utf8");
   } catch {
     // It has ended, or belongs to somebody else.
     return "";

@@ -30,7 +30,7 @@ export const capabilities = [
 ];
 
 /** Files of the host that name resolution needs where the network is the host's. */
-export const nameServiceFiles = ["/etc/resolv.conf", "/etc/hosts"];
+const nameServiceFiles = ["/etc/resolv.conf", "/etc/hosts"];
 
 export function isRoot(): boolean {
   return process.getuid?.() === 0;

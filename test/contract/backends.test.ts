@@ -8,13 +8,14 @@ import { sleep, waitUntil } from "../../src/base/async.ts";
 import { OpenAgentError } from "../../src/base/errors.ts";
 import { backendKinds, type BackendKind, type Probe, type Workspace } from "../../src/protocol/workspace.ts";
 import { shellCommand, spawnIn } from "../../src/workspace/exec.ts";
-import { makeWorkspaceBed, processesNamed } from "../fake/workspaces.ts";
+import { makeWorkspaceBed, processesNamed, type WorkspaceBed } from "../fake/workspaces.ts";
 
-const bed = makeWorkspaceBed();
+let bed: WorkspaceBed;
 const probes = new Map<BackendKind, Probe>();
 const containers: readonly BackendKind[] = ["bwrap", "podman", "docker", "nspawn"];
 const layered: readonly BackendKind[] = containers;
 
+before(() => (bed = makeWorkspaceBed()));
 after(() => bed.close());
 
 for (const kind of backendKinds)
@@ -135,7 +136,7 @@ sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[2:])))`;
       assert.ok(processesNamed("sleep 4713.2").length > 0);
       await bed.backends[kind].stop(workspace);
       await gone("sleep 4713.2");
-      assert.equal((await bed.sh(workspace, "cat made")).stdout, "hello\n");
+      assert.equal((await bed.sh(workspace, "echo usable")).stdout, "usable\n");
     });
 
     it("sees of the host only what is bound", async function () {

@@ -8,7 +8,7 @@ import type { Workspace } from "../../src/protocol/workspace.ts";
 import { createBackends } from "../../src/workspace/backends.ts";
 import { makeWorkspaceBed, processesNamed, type WorkspaceBed } from "../fake/workspaces.ts";
 
-const shared = makeWorkspaceBed();
+let shared: WorkspaceBed;
 const silent = { output: () => undefined };
 const sources = join(import.meta.dirname, "../../src/workspace");
 
@@ -19,6 +19,7 @@ describe("Building a container's file system", function () {
   let baseKey: string;
 
   before(async function () {
+    shared = makeWorkspaceBed();
     const probe = await shared.backends.bwrap.probe();
     if (!probe.available) {
       console.log(`    skipped: ${probe.reason ?? ""} ${probe.remedy ?? ""}`);
