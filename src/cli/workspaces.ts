@@ -20,7 +20,7 @@ export interface WorkspaceOptions {
   discard: boolean;
 }
 
-export const workspaceVerbs = ["list", "create", "build", "exec", "delete"] as const;
+const workspaceVerbs = ["list", "create", "build", "exec", "delete"] as const;
 type Verb = (typeof workspaceVerbs)[number];
 
 /** Runs `workspace <verb> …`. Resolves with the exit code; 2 for a call that cannot be understood. */

@@ -70,8 +70,9 @@ describe("workspaces without a window", function () {
       });
       assert.equal(made.status, 200);
       box = await ready((made.json as Shape).id);
-      const { id: _, created_at: __, ...shape } = box;
-      assert.deepEqual(shape, {
+      assert.deepEqual(box, {
+        id: box.id,
+        created_at: box["created_at"],
         name: "box",
         workspace_type: "container",
         backend: "bwrap",
