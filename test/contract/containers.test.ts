@@ -5,9 +5,8 @@ import { waitUntil } from "../../src/base/async.ts";
 import { isAlive } from "../../src/base/processes.ts";
 import type { Core } from "../../src/orchestrator/core.ts";
 import type { Workspace } from "../../src/protocol/workspace.ts";
-import { createBackends } from "../../src/workspace/backends.ts";
 import { bash, codeOf, makeBed, script, texts, transcriptOf, until, untilTurns, type Bed } from "../fake/bed.ts";
-import { processesNamed } from "../fake/workspaces.ts";
+import { needBackend, processesNamed } from "../fake/workspaces.ts";
 import { installationFolder } from "../host/setup.ts";
 
 const templates = join(installationFolder(), "templates");
@@ -23,6 +22,9 @@ describe("a mission in a container", function () {
   let core: Core;
   let workspace: Workspace;
 
+  before(function () {
+    return needBackend(this, "bwrap");
+  });
   beforeEach(async () => {
     bed = await makeBed({ templates, environment: { ANTHROPIC_API_KEY: "sk-host" } });
     core = bed.core();
@@ -148,11 +150,7 @@ describe("a mission in a container", function () {
 
   for (const kind of ["podman", "docker", "nspawn"] as const)
     it(`runs on ${kind}`, async function () {
-      const probe = await createBackends({ data: join(bed.root, "probe"), templates })[kind].probe();
-      if (!probe.available) {
-        console.log(`    skipped: ${kind}: ${probe.reason ?? ""} ${probe.remedy ?? ""}`);
-        this.skip();
-      }
+      await needBackend(this, kind);
       workspace = await core.run("createWorkspace", { name: kind, kind, directory: bed.project, packages });
       const id = await launch(script(bash("cat /etc/os-release > made.txt"), { text: "Done inside." }));
       const head = await untilTurns(core, id, 1, 180_000);

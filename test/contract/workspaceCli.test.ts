@@ -5,6 +5,7 @@ import { waitUntil } from "../../src/base/async.ts";
 import { apiClient } from "../fake/apiClient.ts";
 import { bash, makeBed, script, type Bed } from "../fake/bed.ts";
 import { buildHeadless, finish, headless, type Headless } from "../fake/headless.ts";
+import { needBackend } from "../fake/workspaces.ts";
 import { installationFolder } from "../host/setup.ts";
 
 interface Shape extends Record<string, unknown> {
@@ -18,18 +19,21 @@ const missing = "00000000-0000-4000-8000-000000000000";
 describe("workspaces without a window", function () {
   this.timeout(180_000);
   let bed: Bed;
-  let server: Headless;
+  let server: Headless | undefined;
   let api: ReturnType<typeof apiClient>;
 
-  before(async () => {
+  before(async function () {
+    await needBackend(this, "bwrap");
     buildHeadless();
     bed = await makeBed({ environment: templates });
-    server = headless(bed, ["serve", "--verbose"]);
-    await server.says(/listens on http:\/\/127\.0\.0\.1:\d+\n.*\n/);
-    const url = /http:\/\/\S+/.exec(server.out())?.[0] ?? "";
+    const started = headless(bed, ["serve", "--verbose"]);
+    server = started;
+    await started.says(/listens on http:\/\/127\.0\.0\.1:\d+\n.*\n/);
+    const url = /http:\/\/\S+/.exec(started.out())?.[0] ?? "";
     api = apiClient(url, readFileSync(join(bed.data, "runtime", "api-token"), "utf8").trim());
   });
   after(async () => {
+    if (!server) return;
     server.kill("SIGTERM");
     await server.finished;
     await bed.close();

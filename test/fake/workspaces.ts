@@ -62,6 +62,21 @@ export function makeWorkspaceBed(settings: Partial<BackendSettings> = {}): Works
   };
 }
 
+/** Skips the tests of a suite, and says why, where this machine has no workspaces of a kind. */
+export async function needBackend(context: Mocha.Context, kind: BackendKind): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "probe-"));
+  try {
+    const probe = await createBackends({ data: folder, templates: join(installationFolder(), "templates") })[
+      kind
+    ].probe();
+    if (probe.available) return;
+    console.log(`    skipped: ${kind}: ${probe.reason ?? ""} ${probe.remedy ?? ""}`);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  context.skip();
+}
+
 /** The processes of the whole machine whose command line contains a text, besides this one. */
 export function processesNamed(text: string): number[] {
   return readdirSync("/proc")
