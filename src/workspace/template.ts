@@ -102,7 +102,8 @@ export class Templates {
     options.signal?.throwIfAborted();
     if (made.exitCode !== 0) throw buildFailed(workspace, reasonIn(made.stdout + made.stderr) || made.ending);
     // Mount points for the host's own, and nothing of the host's in the file system itself.
-    const tidy = 'cd "$1" && rm -f etc/resolv.conf && : >etc/resolv.conf && printf "127.0.0.1 localhost\\n" >etc/hosts';
+    const tidy =
+      'cd "$1" && rm -rf dev/* etc/resolv.conf && : >etc/resolv.conf && printf "127.0.0.1 localhost\\n" >etc/hosts';
     const [shell, ...shellArgs] = contained(["/bin/sh", "-c", tidy, "sh", root]);
     await runTool(shell, shellArgs, { code: "workspace_build_failed" });
   }
@@ -119,40 +120,53 @@ export class Templates {
     await runTool(copy, copyArgs, { code: "workspace_build_failed", ...optionalSignal(options) });
     const script = join(draft, "init.sh");
     writeFileSync(script, initScript.endsWith("\n") ? initScript : `${initScript}\n`);
-    const target = "/run/init.sh";
+    const before = join(draft, "before.sh");
+    writeFileSync(before, watching);
+    const [target, beforeTarget] = ["/run/init.sh", "/run/before-init.sh"];
     const [command, ...args] = contained([
       ...limiter,
       ...sandbox({
         root,
         cwd: "/root",
-        binds: [{ source: script, target, writable: false }],
+        binds: [
+          { source: script, target, writable: false },
+          { source: before, target: beforeTarget, writable: false },
+        ],
         network: "host",
         hostname: hostnameOf(workspace.name),
       }),
-      ...["/bin/bash", "-c", initRunner, "init", target],
+      ...["/bin/bash", target],
     ]);
-    const env = { ...containerEnvironment, ...workspace.environment, DEBIAN_FRONTEND: "noninteractive" };
+    const env = {
+      ...containerEnvironment,
+      ...workspace.environment,
+      DEBIAN_FRONTEND: "noninteractive",
+      BASH_ENV: beforeTarget,
+    };
     options.output("Running the init script\n");
     const ran = await tryTool(command, args, { env, output: options.output, ...optionalSignal(options) });
     options.signal?.throwIfAborted();
     if (ran.exitCode === 0) return;
     const said = (ran.stdout + ran.stderr).trim().split("\n");
     const line = said.findLast((text) => text.startsWith(failedLine))?.slice(failedLine.length);
-    const syntax = said.findLast((text) => text.startsWith(`${target}: line`))?.slice(target.length + 2);
+    const syntax = said.findLast((text) => text.includes(": syntax error"))?.slice(target.length + 2);
     const last = said.findLast((text) => !text.startsWith(failedLine)) ?? "";
-    throw buildFailed(workspace, `the init script failed: ${line ?? syntax ?? ran.ending}${last ? `\n${last}` : ""}`);
+    throw buildFailed(workspace, `the init script failed: ${syntax ?? line ?? ran.ending}${last ? `\n${last}` : ""}`);
   }
 }
 
 const failedLine = "open-agent: failed at ";
 
-/** Runs a script so that it stops at the first line that fails, and says which. */
-const initRunner = `
+/**
+ * What bash reads before a script so that the script stops at the first line that fails, and says which. While a script
+ * ends, bash names the command that ended it once more, with another line.
+ */
+const watching = `unset BASH_ENV
 set -eET
-trap '[ -n "$open_agent_left" ] || { open_agent_line=$LINENO; open_agent_command=$BASH_COMMAND; }' DEBUG
-trap 'open_agent_code=$?; open_agent_left=1; if [ $open_agent_code != 0 ]; then
-  echo "${failedLine}line $open_agent_line, exit code $open_agent_code: $open_agent_command" >&2; fi' EXIT
-. "$1"
+trap '[[ $BASH_COMMAND == "$open_agent_command" ]] || { open_agent_line=$LINENO; open_agent_command=$BASH_COMMAND; }' DEBUG
+trap 'open_agent_failed="line $LINENO, exit code $?: $BASH_COMMAND"' ERR
+trap 'open_agent_code=$?; trap - DEBUG; [ $open_agent_code = 0 ] ||
+  echo "${failedLine}\${open_agent_failed:-line $open_agent_line, exit code $open_agent_code: $open_agent_command}" >&2' EXIT
 `;
 
 /** Names of packages stand on a command line. */
