@@ -9,6 +9,8 @@ import { workspaceWith, type WorkspaceNode } from "./workspaceNodes.ts";
 
 /** How often the progress shows the newest line of the log. */
 const everyMs = 500;
+/** A build that took less was none to speak of. */
+const shownMs = 5_000;
 /** Longest line of the log in a notification. */
 const longestLine = 80;
 
@@ -88,7 +90,7 @@ async function tellEnd(workspace: Workspace, tookMs: number): Promise<void> {
   const ask = () => {
     if (status === "ready")
       return vscode.window.showInformationMessage(
-        `${name} is ready, in ${duration(tookMs)}.`,
+        tookMs < shownMs ? `${name} is ready.` : `${name} is ready, in ${duration(tookMs)}.`,
         "New Mission…",
         "Open Shell",
       );

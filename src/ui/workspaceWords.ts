@@ -31,7 +31,7 @@ export const kindWords: Readonly<Record<BackendKind, { label: string; detail: st
   nspawn: {
     label: "Container (systemd-nspawn)",
     detail: "A Linux of its own, as the original Open Agent has it. Needs root.",
-    icon: "vm",
+    icon: "server",
   },
 };
 

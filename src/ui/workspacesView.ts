@@ -151,7 +151,7 @@ function folderItem(directory: string, running: readonly MissionHead[]): vscode.
   const item = new vscode.TreeItem(basename(directory));
   const here = running.filter((head) => head.workspaceId === undefined && head.directory === directory).length;
   item.id = directory;
-  item.iconPath = new vscode.ThemeIcon("vm");
+  item.iconPath = new vscode.ThemeIcon(kindWords.host.icon);
   item.tooltip = directory;
   item.contextValue = "workspace";
   item.description = here === 0 ? "host" : `host · ${String(here)} running`;

@@ -19,7 +19,7 @@ const failing = `echo preparing ${mark}\nfalse\n`;
 const script = `echo preparing ${mark}\nsleep 4\necho made inside >/etc/made\n`;
 
 describe("a user with a container", function () {
-  this.timeout(300_000);
+  this.timeout(150_000);
   let scene: Scene;
   let page: Page;
 
@@ -51,7 +51,7 @@ describe("a user with a container", function () {
 
   const tree = () => page.locator('.pane:has(.pane-header[aria-label^="Workspaces"])');
   const row = () => tree().locator(".monaco-list-row").filter({ hasText: "box" }).first();
-  const rowShows = (text: string) => row().filter({ hasText: text }).waitFor({ timeout: 120_000 });
+  const rowShows = (text: string) => row().filter({ hasText: text }).waitFor({ timeout: 60_000 });
   const terminalShows = (text: string) =>
     eventually(
       async () => (await page.locator(".terminal-wrapper.active .xterm-rows").allInnerTexts()).join("\n"),
@@ -74,7 +74,7 @@ describe("a user with a container", function () {
   };
   /** By its button; a toast is redrawn while it comes in. */
   const answer = async (told: Locator, button: string) => {
-    await told.first().waitFor({ timeout: 120_000 });
+    await told.first().waitFor({ timeout: 60_000 });
     await told.first().hover();
     await told.first().getByRole("button", { name: button }).click();
   };

@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import * as vscode from "vscode";
+import { bash } from "../fake/scenarios.ts";
+import { lineScript } from "../fake/script.ts";
+import { driver } from "../host/driver.ts";
+import { eventually } from "../host/eventually.ts";
+import {
+  answerLaunch,
+  chooseInContextMenu,
+  closeTabs,
+  panelShows,
+  quickInputTitled,
+  turnsEnd,
+  workspaceFolder,
+} from "./steps.ts";
+
+const tree = '.pane:has(.pane-header[aria-label^="Workspaces"])';
+const rows = `${tree} .monaco-list-row`;
+const row = (text: string) => `${rows}:has-text("${text}")`;
+const dialog = ".monaco-dialog-box";
+
+const shows = (selector: string, fits: (texts: string[]) => boolean) =>
+  eventually(() => driver.texts(selector), fits, 30_000);
+const press = (label: string) => driver.click(`${dialog} .monaco-button:has-text("${label}")`);
+
+/** Answers the steps for a workspace on the host. */
+async function create(name: string, folder: string): Promise<void> {
+  await driver.runCommand("Open Agent: New Workspace…");
+  await quickInputTitled("New Workspace (1 of 6)");
+  await driver.pickQuickItem("Host");
+  await quickInputTitled("New Workspace (2 of 3)");
+  await driver.answerQuickInput(name);
+  await quickInputTitled("New Workspace (3 of 3)");
+  await driver.pickQuickItem(folder);
+  await shows(row(name), (texts) => texts.length === 1);
+}
+
+async function remove(name: string): Promise<string> {
+  await chooseInContextMenu(row(name), "Delete Workspace…");
+  const [detail = ""] = await shows(`${dialog} .dialog-message-detail`, (texts) => texts.length === 1);
+  await press("Delete");
+  await shows(row(name), (texts) => texts.length === 0);
+  return detail;
+}
+
+describe("workspaces on the host", () => {
+  before(async () => {
+    await closeTabs();
+    await vscode.commands.executeCommand("openAgent.workspaces.focus");
+  });
+  after(async () => {
+    await vscode.commands.executeCommand("openAgent.missions.focus");
+  });
+
+  it("are created in steps, of which one can go back, and names are checked", async () => {
+    await driver.runCommand("Open Agent: New Workspace…");
+    await quickInputTitled("New Workspace (1 of 6)");
+    await driver.pickQuickItem("Host");
+    await quickInputTitled("New Workspace (2 of 3)");
+    await driver.answerQuickInput("../up");
+    await shows(".quick-input-widget:visible .quick-input-message", ([text = ""]) => text.includes("no slashes"));
+    await driver.click('.quick-input-widget [aria-label^="Back"]');
+    await quickInputTitled("New Workspace (1 of 3)");
+    await driver.press("Escape");
+    await create("desk", "A New, Empty Folder");
+    assert.match((await driver.texts(row("desk")))[0] ?? "", /^desk\s*host$/);
+    await create("home", "project");
+    await driver.screenshot("workspaces-tree");
+  });
+
+  it("say why a kind is not available, and how to get it", async function () {
+    await driver.runCommand("Open Agent: New Workspace…");
+    await quickInputTitled("New Workspace (1 of 6)");
+    const missing = ".quick-input-list .monaco-list-row:has(.codicon-circle-slash)";
+    const [first] = await driver.texts(`${missing} .label-name`);
+    if (first === undefined) {
+      await driver.press("Escape");
+      this.skip();
+    }
+    await driver.click(missing);
+    const [detail = ""] = await shows(`${dialog} .dialog-message-detail`, (texts) => texts.length === 1);
+    assert.match(detail, /\S+ \S+/);
+    await driver.screenshot("workspace-unavailable");
+    await driver.press("Escape");
+    await quickInputTitled("New Workspace (1 of 6)");
+    await driver.press("Escape");
+  });
+
+  it("have missions in them, which stand below them, and are what the next mission begins with", async () => {
+    await driver.hover(row("home"));
+    await driver.click(`${row("home")} [aria-label^="New Mission"]`);
+    await answerLaunch(lineScript("At home", bash("echo made >at-home.txt"), { text: "Home." }));
+    await turnsEnd(1);
+    await panelShows("header .facts", "home · host");
+    assert.ok(existsSync(join(workspaceFolder(), "at-home.txt")));
+    await driver.click(`${row("home")} .monaco-tl-twistie`);
+    await shows(row("At home"), (texts) => texts.length === 1);
+    await driver.runCommand("Open Agent: New Mission…");
+    await quickInputTitled("New Mission (1 of 2)");
+    await driver.answerQuickInput("Never sent");
+    await quickInputTitled("New Mission (2 of 2)");
+    const [start = ""] = await shows(".quick-input-list .monaco-list-row", (texts) => texts.length > 4);
+    assert.match(start, /home · host/);
+    await driver.screenshot("quick-pick-workspace");
+    await driver.press("Escape");
+  });
+
+  it("run commands, whose output and exit code are shown", async () => {
+    await chooseInContextMenu(row("desk"), "Run Command in Workspace…");
+    await quickInputTitled("Run in desk");
+    await driver.answerQuickInput("pwd; echo trouble >&2; exit 3");
+    const shown = await shows(".part.panel .view-lines", (texts) => texts.join("").includes("exit"));
+    const text = shown.join("\n").replaceAll("\u00a0", " ");
+    assert.match(text, /desk \$ pwd/);
+    assert.match(text, /trouble/);
+    assert.match(text, /exit code 3/);
+    await vscode.commands.executeCommand("workbench.action.closePanel");
+  });
+
+  it("are renamed", async () => {
+    await chooseInContextMenu(row("desk"), "Rename Workspace…");
+    await quickInputTitled("Rename Workspace");
+    await driver.answerQuickInput("bench");
+    await shows(row("bench"), (texts) => texts.length === 1);
+  });
+
+  it("are deleted after it was said what goes and what stays", async () => {
+    const own = await remove("bench");
+    assert.match(own, /goes as well/);
+    const other = await remove("home");
+    assert.ok(other.includes(`The folder ${workspaceFolder()} stays`), other);
+    assert.match(other, /At home/);
+    await shows(rows, (texts) => texts.length === 1);
+    await panelShows("header .facts", "deleted workspace");
+  });
+});
