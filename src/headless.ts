@@ -13,16 +13,9 @@ import { reportText } from "./cli/report.ts";
 import { runMission, type RunOptions } from "./cli/run.ts";
 import { plainText } from "./cli/terminal.ts";
 import { runWorkspaceCommand, workspaceNamed } from "./cli/workspaces.ts";
-import {
-  containersIn,
-  Core,
-  dataPaths,
-  exportMission,
-  folderInWorktree,
-  nativeBindingIn,
-} from "./orchestrator/index.ts";
+import { containersIn, Core, dataPaths, exportMission, nativeBindingIn } from "./orchestrator/index.ts";
 import type { EventType } from "./protocol/event.ts";
-import { titleOf } from "./protocol/mission.ts";
+import { worktreeName } from "./protocol/workspace.ts";
 
 /** Put in by the build. */
 declare const OPEN_AGENT_VERSION: string;
@@ -226,17 +219,12 @@ async function place(core: Core, text: string): Promise<{ directory: string; wor
   if (values.workspace === undefined && !values.worktree) return { directory: folder };
   if (values.workspace !== undefined && values.worktree)
     throw new OpenAgentError("invalid_input", "Give --workspace or --worktree, not both.");
-  const workspace = values.worktree
-    ? await core.run("createWorktree", {
-        folder,
-        name:
-          titleOf(text, 60)
-            .replaceAll(/[/\\]|\.\.+|^\./g, " ")
-            .trim() || "mission",
-      })
-    : workspaceNamed(core, values.workspace ?? "");
-  const directory = values.worktree ? folderInWorktree(workspace, folder) : workspace.directory;
-  return { directory, workspaceId: workspace.id };
+  if (values.workspace !== undefined) {
+    const { id, directory } = workspaceNamed(core, values.workspace);
+    return { directory, workspaceId: id };
+  }
+  const made = await core.run("createWorktree", { folder, name: worktreeName(text) });
+  return { directory: made.folder, workspaceId: made.workspace.id };
 }
 
 function run(core: Core, begin: RunOptions["begin"]): Promise<number> {

@@ -88,7 +88,8 @@ export function workspaceNamed(core: Core, name: string): Workspace {
 }
 
 async function create(core: Core, name: string, options: WorkspaceOptions): Promise<Workspace> {
-  if (options.kind === "worktree") return core.run("createWorktree", { folder: resolve(options.dir ?? "."), name });
+  if (options.kind === "worktree")
+    return (await core.run("createWorktree", { folder: resolve(options.dir ?? "."), name })).workspace;
   const kind = backendKinds.find((one) => one === options.kind) ?? (await usualKind(core, options.kind));
   const distro = distros.find((one) => one === options.distro);
   if (options.distro !== undefined && !distro)

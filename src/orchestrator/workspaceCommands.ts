@@ -67,9 +67,13 @@ export const workspaceCommands = {
       await leader.workspaces.remove(id, discard);
     },
   ),
-  /** Makes a git worktree of the repository that a folder is in. */
-  createWorktree: command(z.object({ folder: path, name: workspaceName }), (leader, input): Promise<Workspace> =>
-    leader.workspaces.createWorktree(input.folder, input.name),
+  /** Makes a git worktree of the repository that a folder is in; gives the same folder in it as well. */
+  createWorktree: command(
+    z.object({ folder: path, name: workspaceName }),
+    async (leader, { folder, name }): Promise<{ workspace: Workspace; folder: string }> => {
+      const workspace = await leader.workspaces.createWorktree(folder, name);
+      return { workspace, folder: worktrees.folderInWorktree(workspace, folder) };
+    },
   ),
   worktreeState: command(z.object({ workspaceId }), (leader, input): Promise<WorktreeState> =>
     worktrees.worktreeState(leader.workspaces.get(input.workspaceId)),

@@ -1,3 +1,5 @@
+import { titleOf } from "./mission.ts";
+
 /** What a mission works in: a folder, and the machine that the folder is on as the mission sees it. */
 export interface Workspace {
   /** Letters, digits, `-` and `_`: it names folders, control groups and containers. */
@@ -60,6 +62,14 @@ export interface Probe {
   remedy?: string;
   /** Which limits hold here. */
   limits: readonly LimitKind[];
+}
+
+/** What a worktree is called that is made for a mission with these words. */
+export function worktreeName(text: string): string {
+  const name = titleOf(text, 60)
+    .replaceAll(/[/\\]|\.{2,}|^\.+/g, " ")
+    .trim();
+  return name === "" ? "mission" : name;
 }
 
 /** What is to be known of a worktree before it is merged, pushed or deleted. */

@@ -31,6 +31,8 @@ function choiceKey(directory: string): string {
 export interface Place {
   directory: string;
   workspace?: Workspace;
+  /** In a git worktree that is made for the mission, of the repository that the folder is in. */
+  newWorktree?: boolean;
 }
 
 export interface Launch {
@@ -136,13 +138,18 @@ function launchItems({ place, choice }: Launch, places: readonly Place[], choice
 
 function placeItem(place: Place, chosen: Place): Item {
   const { directory, workspace } = place;
-  const isChosen = directory === chosen.directory && workspace?.id === chosen.workspace?.id;
-  const facts = workspace ? `${workspaceDescription(workspace, 0)} · ${directory}` : `host · ${directory}`;
-  const label = mark(isChosen, plainLabel(workspace?.name ?? basename(directory)));
+  const isChosen =
+    directory === chosen.directory &&
+    workspace?.id === chosen.workspace?.id &&
+    place.newWorktree === chosen.newWorktree;
+  const host = place.newWorktree ? "a git worktree on a branch of its own" : "host";
+  const facts = `${workspace ? workspaceDescription(workspace, 0) : host} · ${directory}`;
+  const label = mark(isChosen, plainLabel(workspace?.name ?? placeWord(place)));
   return { does: "place", place, label, description: facts };
 }
 
-function placeWord({ directory, workspace }: Place): string {
+function placeWord({ directory, workspace, newWorktree }: Place): string {
+  if (newWorktree) return `${basename(directory)} · new worktree`;
   return workspace ? plainLabel(`${workspace.name} · ${workspace.kind}`) : basename(directory);
 }
 

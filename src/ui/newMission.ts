@@ -1,7 +1,10 @@
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
 import * as vscode from "vscode";
 import { OpenAgentError } from "../base/errors.ts";
 import type { Core } from "../orchestrator/index.ts";
 import type { MissionHead } from "../protocol/mission.ts";
+import { worktreeName } from "../protocol/workspace.ts";
 import type { App } from "./app.ts";
 import { askLaunch, type Place } from "./choices.ts";
 import { connectProvider } from "./connectProvider.ts";
@@ -39,11 +42,20 @@ export async function newMission(app: App, panels: MissionPanels, options: NewMi
   const { directory, workspace } = launch.place;
   await rememberPlace(app, launch.place, first.directory);
   const text = options.context === undefined ? words : `${words}\n\n${options.context}`;
-  const where = workspace ? { workspaceId: workspace.id } : { directory };
+  const where = launch.place.newWorktree
+    ? await inNewWorktree(app, directory, words)
+    : workspace
+      ? { workspaceId: workspace.id }
+      : { directory };
   const head = await app.run("createMission", { text, ...where, ...launch.choice });
   connectWhenNeeded(app, await app.core(), head.id, directory);
   await panels.open(head.id, { preview: false });
   void tellOnce(app);
+}
+
+async function inNewWorktree(app: App, folder: string, words: string) {
+  const made = await app.run("createWorktree", { folder, name: worktreeName(words) });
+  return { directory: made.folder, workspaceId: made.workspace.id };
 }
 
 /** Where the mission can work, and where it would if the user chose nothing: undefined when he gave up. */
@@ -62,20 +74,37 @@ async function placesFor(app: App, options: NewMissionOptions): Promise<{ places
   const directory = lastFolder(app, folders) ?? (workspaces.length === 0 ? await askFolder() : undefined);
   const all = folders.length === 0 && directory !== undefined ? [directory] : folders;
   const offered = inWorkspaces.filter((place) => options.directory === undefined || place.directory === directory);
-  const places = [...all.map((folder): Place => ({ directory: folder })), ...offered];
+  const places = [
+    ...all.map((folder): Place => ({ directory: folder })),
+    ...all.filter(isInRepository).map((folder): Place => ({ directory: folder, newWorktree: true })),
+    ...offered,
+  ];
   const last = directory === undefined ? undefined : app.context.workspaceState.get<string>(placeKey(directory));
   const first =
-    places.find(({ workspace }) => workspace !== undefined && workspace.id === last) ??
+    places.find((place) => keyOf(place) !== undefined && keyOf(place) === last) ??
     places.find((place) => place.directory === directory);
   return { places, first: first ?? places[0] };
 }
 
 /** A folder's missions begin in the workspace that they were launched in last. */
-async function rememberPlace(app: App, { directory, workspace }: Place, first: string): Promise<void> {
+async function rememberPlace(app: App, place: Place, first: string): Promise<void> {
+  const { directory, workspace } = place;
   const folder = workspace && !folderPaths().includes(directory) ? first : directory;
   const state = app.context.workspaceState;
   await state.update(lastFolderKey, folder);
-  await state.update(placeKey(folder), workspace?.id);
+  await state.update(placeKey(folder), keyOf(place));
+}
+
+/** How a place of a folder is remembered; undefined: the folder itself. */
+function keyOf({ workspace, newWorktree }: Place): string | undefined {
+  return newWorktree ? "new worktree" : workspace?.id;
+}
+
+function isInRepository(folder: string): boolean {
+  for (let at = folder; ; at = dirname(at)) {
+    if (existsSync(join(at, ".git"))) return true;
+    if (dirname(at) === at) return false;
+  }
 }
 
 /** That missions outlive the window is told with the first one. */

@@ -12,6 +12,7 @@ import { duration, stateWord } from "./words.ts";
 import { missionsByWorkspace, workspaceOf } from "./workspaceNodes.ts";
 import { openShell } from "./workspaceShell.ts";
 import { wrongName } from "./workspaceWords.ts";
+import { applyWorktree, deleteWorktree, mergeWorktree, pushWorktree, showWorktreePatch } from "./worktreeCommands.ts";
 
 /** How many missions a question names. */
 const namedMissions = 10;
@@ -30,6 +31,7 @@ export function workspaceCommands(logs: BuildLogs, output: CommandOutput): Reado
       if (workspace) await run(parts, workspace);
     };
   const container = ({ kind }: Workspace) => isContainer(kind);
+  const worktree = ({ kind }: Workspace) => kind === "worktree";
   return {
     newWorkspace: ({ app }) => newWorkspace(app),
     buildWorkspace: about("Build which workspace?", ({ app }, { id }) => buildWorkspace(app, id, false), container),
@@ -45,7 +47,17 @@ export function workspaceCommands(logs: BuildLogs, output: CommandOutput): Reado
     openWorkspaceFiles: about("Open the files of which workspace?", (_, it) => openFiles(it)),
     renameWorkspace: about("Rename which workspace?", ({ app }, it) => rename(app, it)),
     editInitScript: about("Edit the init script of which workspace?", (_, it) => editInitScript(it), container),
-    deleteWorkspace: about("Delete which workspace?", ({ app }, it) => remove(app, it)),
+    mergeWorktree: about("Merge which worktree?", ({ app }, it) => mergeWorktree(app, it), worktree),
+    pushWorktree: about("Push the branch of which worktree?", ({ app }, it) => pushWorktree(app, it), worktree),
+    applyWorktree: about("Apply the changes of which worktree?", ({ app }, it) => applyWorktree(app, it), worktree),
+    showWorktreePatch: about(
+      "Show the changes of which worktree?",
+      ({ app }, it) => showWorktreePatch(app, it),
+      worktree,
+    ),
+    deleteWorkspace: about("Delete which workspace?", ({ app }, it) =>
+      worktree(it) ? deleteWorktree(app, it) : remove(app, it),
+    ),
   };
 }
 

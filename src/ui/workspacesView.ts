@@ -164,7 +164,7 @@ function workspaceItem(workspace: Workspace, running: number): vscode.TreeItem {
   item.iconPath = workspaceIcon(workspace);
   item.description = workspaceDescription(workspace, running);
   item.accessibilityInformation = { label: `${workspace.name}, ${item.description}` };
-  const built = isContainer(workspace.kind) ? " container" : "";
+  const built = isContainer(workspace.kind) ? " container" : workspace.kind === "worktree" ? " worktree" : "";
   item.contextValue = `workspace record${built} ${workspace.status}${workspace.initScript ? " scripted" : ""}`;
   return item;
 }

@@ -21,7 +21,7 @@ describe("a mission in a git worktree", function () {
     git(bed.project, "config", "user.name", "t");
     git(bed.project, "config", "user.email", "t@t");
     core = bed.core();
-    tree = await core.run("createWorktree", { folder: bed.project, name: "Fix the flaky test" });
+    tree = (await core.run("createWorktree", { folder: bed.project, name: "Fix the flaky test" })).workspace;
   });
   afterEach(() => bed.close());
   const run = async (command: string) => {
