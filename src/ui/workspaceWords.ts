@@ -43,7 +43,7 @@ export const distroWords: Readonly<Record<Distro, string>> = {
 };
 
 /** How far a workspace is, in a word or two; empty where there is nothing to build and nothing is wrong. */
-export function workspaceState({ status, kind, builtAt }: Workspace): string {
+function workspaceState({ status, kind, builtAt }: Workspace): string {
   switch (status) {
     case "pending":
       return builtAt === undefined ? "not built" : "to be built again";

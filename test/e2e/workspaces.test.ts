@@ -86,6 +86,20 @@ describe("a user with a container", function () {
     await page.keyboard.press("Control+S");
   };
 
+  it("is told why a kind is not available, and how to get it", async function () {
+    await runCommand(page, "Open Agent: New Workspace…");
+    await stepTitled(page, "New Workspace (1 of 6)");
+    const missing = quickInput(page).locator(".monaco-list-row:has(.codicon-circle-slash)");
+    if ((await missing.count()) > 0) {
+      await missing.first().click();
+      await page.locator(".monaco-dialog-box").getByText("is not available here").waitFor();
+      await scene.picture(page, "workspace-unavailable");
+      await page.keyboard.press("Escape");
+      await stepTitled(page, "New Workspace (1 of 6)");
+    }
+    await page.keyboard.press("Escape");
+  });
+
   it("creates it in a few steps", async () => {
     await runCommand(page, "Open Agent: New Workspace…");
     await stepTitled(page, "New Workspace (1 of 6)");
