@@ -33,6 +33,8 @@ export class Roots implements Layer {
     await this.#templates.build(workspace, options, limiter);
     options.signal?.throwIfAborted();
     if (options.rebuild) await root.destroy();
+    // What it is made of may be another file system than before: the mount of that one ends.
+    else await root.stop();
     await root.create();
   }
 

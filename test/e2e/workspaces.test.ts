@@ -7,7 +7,7 @@ import { opencodeBinary } from "../fake/bed.ts";
 import { bash } from "../fake/scenarios.ts";
 import { lineScript } from "../fake/script.ts";
 import { eventually } from "../host/eventually.ts";
-import { answerQuickInput, notification, pickQuickItem, quickInput, runCommand } from "../host/page.ts";
+import { answerQuickInput, chooseFromMenu, notification, pickQuickItem, quickInput, runCommand } from "../host/page.ts";
 import { installationFolder } from "../host/setup.ts";
 import { inPanel, launchFrom, makeScene, panelShows, stepTitled, turnsEnd, type Scene } from "./scene.ts";
 
@@ -62,16 +62,7 @@ describe("a user with a container", function () {
     await row().hover();
     await row().getByRole("button", { name: label }).click();
   };
-  const fromMenu = async (label: string) => {
-    await row().click({ button: "right" });
-    const item = page.locator(".context-view .action-item").filter({ hasText: label }).first();
-    await item.hover();
-    await eventually(
-      async () => (await item.getAttribute("class"))?.split(" ").includes("focused"),
-      (focused) => focused === true,
-    );
-    await page.keyboard.press("Enter");
-  };
+  const fromMenu = (label: string) => chooseFromMenu(page, row(), label);
   /** By its button; a toast is redrawn while it comes in. */
   const answer = async (told: Locator, button: string) => {
     await told.first().waitFor({ timeout: 60_000 });
@@ -85,6 +76,20 @@ describe("a user with a container", function () {
     await page.keyboard.insertText(text);
     await page.keyboard.press("Control+S");
   };
+
+  it("is told why a kind is not available, and how to get it", async function () {
+    await runCommand(page, "Open Agent: New Workspace…");
+    await stepTitled(page, "New Workspace (1 of 6)");
+    const missing = quickInput(page).locator(".monaco-list-row:has(.codicon-circle-slash)");
+    if ((await missing.count()) > 0) {
+      await missing.first().click();
+      await page.locator(".monaco-dialog-box").getByText("is not available here").waitFor();
+      await scene.picture(page, "workspace-unavailable");
+      await page.keyboard.press("Escape");
+      await stepTitled(page, "New Workspace (1 of 6)");
+    }
+    await page.keyboard.press("Escape");
+  });
 
   it("creates it in a few steps", async () => {
     await runCommand(page, "Open Agent: New Workspace…");

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Browser, BrowserContext, Frame, Locator, Page } from "playwright-core";
 import type { Editor } from "./editor.ts";
+import { eventually } from "./eventually.ts";
 
 export interface WorkbenchOptions {
   /** Another folder than the editor's workspace. */
@@ -145,4 +146,16 @@ export async function webviewFrame(
 async function inView(frame: Frame): Promise<boolean> {
   const outer = await frame.parentFrame()?.frameElement();
   return (await outer?.isVisible()) === true;
+}
+
+/** Chooses from the context menu of something. */
+export async function chooseFromMenu(page: Page, target: Locator, label: string): Promise<void> {
+  await target.click({ button: "right" });
+  const item = page.locator(".context-view .action-item").filter({ hasText: label }).first();
+  await item.hover();
+  await eventually(
+    async () => (await item.getAttribute("class"))?.split(" ").includes("focused"),
+    (focused) => focused === true,
+  );
+  await page.keyboard.press("Enter");
 }
