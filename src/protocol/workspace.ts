@@ -66,7 +66,7 @@ export interface Probe {
 
 /** What a worktree is called that is made for a mission with these words. */
 export function worktreeName(text: string): string {
-  const name = titleOf(text, 60)
+  const name = titleOf(text, 40)
     .replaceAll(/[/\\]|\.{2,}|^\.+/g, " ")
     .trim();
   return name === "" ? "mission" : name;

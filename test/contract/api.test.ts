@@ -142,7 +142,7 @@ describe("the HTTP API", function () {
       ];
       for (const [body, words] of bad) await check([400, "invalid_input", words], "/api/control/message", body);
       await check([400, "invalid_input", /title/], "/api/control/missions", { title: "x".repeat(501) });
-      await check([400, "invalid_input", /workspace 7.*host/], "/api/control/missions", { workspace_id: "7" });
+      await check([404, "workspace_not_found", /workspace 7/], "/api/control/missions", { workspace_id: "7" });
       await check([400, "invalid_input", /no absolute path/], "/api/control/missions", { working_dir: "src" });
       await check([400, "invalid_input", /task/], "/api/task", {});
     });

@@ -46,10 +46,11 @@ describe("a user with a git worktree", function () {
     const write = { tool: "write", args: { filePath: "branched.txt", content: "from the branch\n" } };
     await answerQuickInput(page, lineScript("Branch off", write, { text: "Branched." }));
     await stepTitled(page, "New Mission (2 of 2)");
-    await pickQuickItem(page, "new worktree");
+    await pickQuickItem(page, "project · new worktree");
     await pickQuickItem(page, "Start");
     await turnsEnd(page, 1);
     assert.ok(!existsSync(made()));
+    await runCommand(page, "Open Agent: Focus on Workspaces View");
     await row().filter({ hasText: "worktree" }).waitFor();
     await scene.picture(page, "worktree");
   });
