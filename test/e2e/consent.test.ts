@@ -25,10 +25,12 @@ describe("a user who is asked before anything happens", function () {
   });
 
   const dialog = () => page.locator(".monaco-dialog-box");
-  const press = async (label: string) => {
-    await dialog()
+  const click = (label: string) =>
+    dialog()
       .locator(".monaco-button", { hasText: new RegExp(`^${label}$`) })
       .click();
+  const press = async (label: string) => {
+    await click(label);
     await dialog().waitFor({ state: "detached" });
   };
 
@@ -41,7 +43,8 @@ describe("a user who is asked before anything happens", function () {
       await answerQuickInput(page, `code-oss://open-agent.open-agent/new?${query}`);
       // First the editor asks whether the extension may have the link at all.
       await dialog().getByText("to open this URI").waitFor();
-      await press("Open");
+      // The next question may be there before this one is seen to be gone.
+      await click("Open");
       await dialog().getByText("A link asks for a new mission").waitFor();
       return dialog().locator(".dialog-message-detail").innerText();
     };

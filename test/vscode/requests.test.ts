@@ -73,6 +73,8 @@ describe("requests", () => {
   });
 
   it("are told where the mission is not in view, and answered from the tree; the notice then is stale", async () => {
+    // Only so many can be seen at once.
+    await driver.runCommand("Notifications: Clear All Notifications");
     await launch(lineScript("Ask out of sight", bash("sleep 3"), bash("touch tree.txt"), { text: "Seen." }));
     await panelShows(".state", "running");
     await closeTabs();
