@@ -51,6 +51,9 @@ const bundles = [
     define: { OPEN_AGENT_VERSION: JSON.stringify(version) },
     banner: { js: "#!/usr/bin/env node" },
   },
+  // The two ends of a container's connections. The bridge runs on OpenCode's own runtime, with what the container has.
+  { ...node, entryPoints: ["src/opencode/egress.ts"], outfile: "dist/egress.js", format: "esm", sourcemap: false },
+  { ...node, entryPoints: ["src/opencode/bridge.ts"], outfile: "dist/bridge.js", format: "esm", sourcemap: false },
   // Runs inside OpenCode.
   {
     ...common,

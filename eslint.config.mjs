@@ -15,9 +15,14 @@ const layers = [
   {
     folder: "src/opencode",
     may: ["src/base", "src/protocol"],
-    packages: ["@opencode-ai/sdk", "eventsource", "zod"],
+    packages: ["@opencode-ai/sdk", "eventsource", "undici", "zod"],
   },
-  { folder: "src/orchestrator", may: ["src/base", "src/protocol", "src/store", "src/opencode"], packages: ["zod"] },
+  { folder: "src/workspace", may: ["src/base", "src/protocol"], packages: ["zod"] },
+  {
+    folder: "src/orchestrator",
+    may: ["src/base", "src/protocol", "src/store", "src/opencode", "src/workspace"],
+    packages: ["zod"],
+  },
   {
     folder: "src/api",
     may: ["src/base", "src/protocol", "src/orchestrator"],

@@ -2,10 +2,13 @@
 import * as vscode from "vscode";
 import { App } from "./ui/app.ts";
 import { watchAttention } from "./ui/attention.ts";
+import { BuildLogs } from "./ui/buildLog.ts";
 import { changeHandlers } from "./ui/changeCommands.ts";
 import { ChangeDocuments } from "./ui/changeDocuments.ts";
 import { commandHandlers } from "./ui/commands.ts";
 import { offerProblems } from "./ui/composerCommands.ts";
+import { provideReports } from "./ui/exchange.ts";
+import { provideInitScripts } from "./ui/initScripts.ts";
 import { registerTools } from "./ui/languageModelTools.ts";
 import { MissionsView } from "./ui/missionsView.ts";
 import { provideOutputs } from "./ui/outputDocuments.ts";
@@ -15,6 +18,8 @@ import { noticeRequests } from "./ui/requestNotices.ts";
 import { Review } from "./ui/review.ts";
 import { showStatus } from "./ui/statusBar.ts";
 import { handleLinks } from "./ui/uriHandler.ts";
+import { CommandOutput, workspaceCommands } from "./ui/workspaceCommands.ts";
+import { provideShells } from "./ui/workspaceShell.ts";
 import { WorkspacesView } from "./ui/workspacesView.ts";
 
 let app: App | undefined;
@@ -30,6 +35,7 @@ export function activate(context: vscode.ExtensionContext): void {
     new WorkspacesView(app),
     showStatus(app),
     provideOutputs(app),
+    provideReports(),
     noticeRequests(app, panels),
   );
   context.subscriptions.push(
@@ -42,7 +48,14 @@ export function activate(context: vscode.ExtensionContext): void {
   const documents = new ChangeDocuments(app);
   const review = new Review(app, documents);
   context.subscriptions.push(documents, review);
-  for (const [name, handle] of Object.entries({ ...commandHandlers, ...changeHandlers(documents, review) })) {
+  const [logs, output] = [new BuildLogs(app), new CommandOutput()];
+  context.subscriptions.push(logs, output, provideShells(app), provideInitScripts(app));
+  const handlers = {
+    ...commandHandlers,
+    ...changeHandlers(documents, review),
+    ...workspaceCommands(logs, output),
+  };
+  for (const [name, handle] of Object.entries(handlers)) {
     const run = async (argument: unknown, selected: unknown) => {
       try {
         await handle(parts, argument, selected);

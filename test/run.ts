@@ -1,5 +1,5 @@
 // All tests, or some kinds of them: npm test [-- unit contract …] [--grep expression]
-import { execFileSync } from "node:child_process";
+import { execFileSync, fork } from "node:child_process";
 import { globSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -10,11 +10,22 @@ import { runVscodeTests } from "./vscode/run.ts";
 
 const root = join(import.meta.dirname, "..");
 
-/** In the order of what they cost. Those of `vscode` run inside an editor, all others in this process. */
+/**
+ * In the order of what they cost. Those of `vscode` run inside an editor, those of `contract`, which mostly wait, in a
+ * process for each file and two of these at once, all others in this process.
+ */
 const kinds = ["unit", "golden", "property", "contract", "faults", "vscode", "e2e"] as const;
 type Kind = (typeof kinds)[number];
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { grep: { type: "string" } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { grep: { type: "string" }, file: { type: "string" } },
+});
+if (values.file !== undefined) {
+  const counts = await runFiles([values.file], 0);
+  process.send?.(counts, () => process.exit(0));
+  await new Promise(() => undefined);
+}
 const unknown = positionals.filter((word) => !kinds.some((kind) => kind === word));
 if (unknown.length > 0)
   throw new Error(`There are no tests of the kind ${unknown.join(", ")}; only ${kinds.join(", ")}.`);
@@ -43,12 +54,43 @@ async function prepareBrowser(): Promise<void> {
 
 async function runKind(kind: Kind): Promise<Counts> {
   if (kind === "vscode") return runVscodeTests(values.grep === undefined ? {} : { grep: values.grep });
+  const files = globSync(`test/${kind}/*.test.ts`, { cwd: root }).sort();
+  if (kind !== "contract") return runFiles(files, kind === "e2e" ? 1 : 0);
+  const counts: Counts[] = [];
+  const lane = async () => {
+    for (let file = files.shift(); file !== undefined; file = files.shift()) counts.push(await runApart(file));
+  };
+  await Promise.all([lane(), lane()]);
+  const sum = (name: keyof Counts) => counts.reduce((all, one) => all + one[name], 0);
+  return { passed: sum("passed"), failed: sum("failed"), pending: sum("pending") };
+}
+
+/** Runs a file in a process of its own, and prints what it said when it is done. */
+function runApart(file: string): Promise<Counts> {
+  const grep = values.grep === undefined ? [] : ["--grep", values.grep];
+  const child = fork(import.meta.filename, ["--file", file, ...grep], { stdio: ["ignore", "pipe", "pipe", "ipc"] });
+  const said: Buffer[] = [];
+  child.stdout?.on("data", (bytes: Buffer) => said.push(bytes));
+  child.stderr?.on("data", (bytes: Buffer) => said.push(bytes));
+  return new Promise((resolve) => {
+    let counts: Counts | undefined;
+    child.on("message", (message) => (counts = message as Counts));
+    child.on("close", (code) => {
+      if (!counts) said.push(Buffer.from(`${file} ended with ${String(code)} before its tests did.\n`));
+      const { passed, failed, pending } = counts ?? { passed: 0, failed: 1, pending: 0 };
+      if (passed + failed + pending > 0) process.stdout.write(Buffer.concat(said));
+      resolve({ passed, failed, pending });
+    });
+  });
+}
+
+async function runFiles(files: readonly string[], retries: number): Promise<Counts> {
   const mocha = new Mocha({
     timeout: 60_000,
-    ...(kind === "e2e" && { retries: 1 }),
+    retries,
     ...(values.grep !== undefined && { grep: values.grep }),
   });
-  for (const file of globSync(`test/${kind}/*.test.ts`, { cwd: root }).sort()) mocha.addFile(join(root, file));
+  for (const file of files) mocha.addFile(join(root, file));
   await mocha.loadFilesAsync();
   return new Promise((resolve) => {
     const runner = mocha.run((failed) => {

@@ -8,7 +8,7 @@ import { Chips, receivePicture } from "./attachments.tsx";
 import { recall, type Recalled } from "./history.ts";
 import { post } from "./host.ts";
 import { Icon } from "./icon.tsx";
-import { attached, canAct, draft, onComposer, refusal, setDraft, view } from "./state.ts";
+import { attached, canAct, draft, goToEnd, isExcerpt, onComposer, refusal, setDraft, view } from "./state.ts";
 import {
   close,
   commandHints,
@@ -238,6 +238,7 @@ function send(): void {
   shown = undefined;
   close();
   refusal.value = undefined;
+  if (isExcerpt.value) goToEnd();
   post({ type: "send", text: text.trim() === "" ? "" : text, ...(attachments.length > 0 && { attachments }) });
 }
 

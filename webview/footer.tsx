@@ -2,10 +2,11 @@ import type { EngineState } from "../src/protocol/engineState.ts";
 import { isOpen, isRunning, nextMessage, type MissionHead } from "../src/protocol/mission.ts";
 import { Composer } from "./composer.tsx";
 import { count, duration } from "./format.ts";
+import { post } from "./host.ts";
 import { Icon } from "./icon.tsx";
 import { Queue } from "./queue.tsx";
 import { Signals } from "./signals.tsx";
-import { engine, fault, now, place, refusal, subAgent, view } from "./state.ts";
+import { engine, fault, now, place, refusal, subAgent, view, workspace } from "./state.ts";
 
 export function Footer() {
   const { head } = view.value ?? {};
@@ -35,7 +36,7 @@ export function Footer() {
         </p>
       )}
       <p class="status" role="status">
-        {statusLine(head)}
+        {isBuilding(head) ? <Building /> : statusLine(head)}
       </p>
       <Signals head={head} />
       <Composer head={head} />
@@ -75,10 +76,33 @@ function Plan({ head }: { head: MissionHead }) {
   );
 }
 
+/** Whether the mission waits for its workspace. */
+function isBuilding(head: MissionHead): boolean {
+  return workspace.value?.building === true && waitsForServer(head);
+}
+
+function Building() {
+  const since = engine.value.kind === "starting" ? ` (${duration(now.value - engine.value.since)})` : "";
+  return (
+    <>
+      Building the workspace {workspace.value?.name}
+      {since} …{" "}
+      <button type="button" class="link" onClick={() => post({ type: "command", id: "showBuildLog" })}>
+        Show Build Log
+      </button>
+    </>
+  );
+}
+
+/** Whether it matters to the mission how its server is. */
+function waitsForServer(head: MissionHead): boolean {
+  const failed = head.status === "failed" && !isRunning(head);
+  return isRunning(head) || (head.pending.length > 0 && !failed);
+}
+
 /** Every state has its own true sentence. */
 function statusLine(head: MissionHead): string {
-  const failed = head.status === "failed" && !isRunning(head);
-  const server = serverLine(engine.value, isRunning(head) || (head.pending.length > 0 && !failed));
+  const server = serverLine(engine.value, waitsForServer(head));
   if (server !== "") return server;
   if (head.retry) {
     const wait = head.retry.nextAt - now.value;

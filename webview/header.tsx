@@ -4,7 +4,7 @@ import { ChangesButton } from "./changes.tsx";
 import { duration, money } from "./format.ts";
 import { post } from "./host.ts";
 import { Icon } from "./icon.tsx";
-import { canAct, folder, now, subAgent, view } from "./state.ts";
+import { canAct, folder, now, subAgent, view, workspace } from "./state.ts";
 import { SubAgentHeader } from "./subAgent.tsx";
 
 /** One quiet line; what can be changed is a button. */
@@ -31,9 +31,7 @@ export function Header() {
         <State head={head} />
       </div>
       <div class="facts">
-        <span title={head.directory}>
-          <Icon name="folder" /> host · {folder.value}
-        </span>
+        <Place head={head} />
         <button
           type="button"
           class="plain-button"
@@ -72,6 +70,24 @@ export function Header() {
         )}
       </div>
     </header>
+  );
+}
+
+/** Where the mission works. */
+function Place({ head }: { head: MissionHead }) {
+  const on = workspace.value;
+  if (on)
+    return (
+      <span title={`The workspace ${on.name}, in ${head.directory}`}>
+        <Icon name={on.kind === "host" ? "folder" : on.kind === "worktree" ? "git-branch" : "package"} /> {on.name} ·{" "}
+        {on.kind}
+      </span>
+    );
+  const where = head.workspaceId === undefined ? "host" : "deleted workspace";
+  return (
+    <span title={head.directory}>
+      <Icon name="folder" /> {where} · {folder.value}
+    </span>
   );
 }
 

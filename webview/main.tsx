@@ -8,8 +8,22 @@ import { Header } from "./header.tsx";
 import { keptState, post } from "./host.ts";
 import { moveByKeyboard } from "./keyboard.ts";
 import { Requests } from "./requests.tsx";
-import { announcement, engine, missing, now, receive, seq, shown, subAgent, view } from "./state.ts";
-import { askEarlier, newestTurns, TranscriptView } from "./transcript.tsx";
+import { keepInSight, letGo, takeUpGoal } from "./seek.ts";
+import {
+  announcement,
+  engine,
+  goal,
+  goToEnd,
+  isExcerpt,
+  missing,
+  now,
+  receive,
+  seq,
+  shown,
+  subAgent,
+  view,
+} from "./state.ts";
+import { askEarlier, askLater, newestTurns, TranscriptView } from "./transcript.tsx";
 
 function Page() {
   if (missing.value !== undefined && !view.value) return <p class="missing">{missing.value}</p>;
@@ -18,6 +32,14 @@ function Page() {
     <>
       <Header />
       <Scroller key={`${view.value.head.id} ${subAgent.value?.sessionId ?? ""}`} />
+      {isExcerpt.value && (
+        <p class="excerpt">
+          This is an earlier part of the conversation.
+          <button type="button" class="link" onClick={goToEnd}>
+            Show the Newest
+          </button>
+        </p>
+      )}
       <Footer />
       <div class="visually-hidden" aria-live="polite">
         {announcement.value}
@@ -37,9 +59,10 @@ function Scroller() {
   const top = useRef(0);
   const drawn = useRef({ place: "", firstId: "", height: 0 });
   // What is above the newest turns is drawn once those are painted.
-  const [isPainted, setPainted] = useState(false);
+  const [isPainted, setPainted] = useState(goal.peek() !== undefined);
   useEffect(() => setPainted(true), []);
   const whole = shown.value;
+  const wanted = goal.value;
   const transcript = whole && (isPainted ? whole : newestTurns(whole));
   const place = `${view.value?.head.id ?? ""}/${subAgent.value?.sessionId ?? ""}`;
   const firstId = transcript?.messages[0]?.id ?? "";
@@ -51,9 +74,11 @@ function Scroller() {
     const scroller = element.current;
     if (!scroller) return;
     const before = drawn.current;
-    if (before.place !== place) atEnd.current = true;
+    const isToEnd = takeUpGoal(wanted) === "end";
+    if (isToEnd || before.place !== place) atEnd.current = true;
     const grewAbove = before.place === place && before.firstId !== firstId && firstId < before.firstId;
-    if (grewAbove) scroller.scrollTop += scroller.scrollHeight - before.height;
+    if (keepInSight(scroller)) atEnd.current = false;
+    else if (grewAbove) scroller.scrollTop += scroller.scrollHeight - before.height;
     else if (atEnd.current) toEnd(scroller);
     drawn.current = { place, firstId, height: scroller.scrollHeight };
   });
@@ -63,7 +88,7 @@ function Scroller() {
     if (!scroller || !content) return;
     // Unfolding, pictures and fonts change the height without a new view.
     const observer = new ResizeObserver(() => {
-      if (atEnd.current) toEnd(scroller);
+      if (!keepInSight(scroller) && atEnd.current) toEnd(scroller);
       drawn.current.height = scroller.scrollHeight;
     });
     observer.observe(content);
@@ -76,16 +101,20 @@ function Scroller() {
     if (!scroller) return;
     const isNear = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < nearEnd;
     // Turns that come into view take their true height, which moves the end away: only who goes up leaves it.
-    if (isNear) atEnd.current = true;
+    if (isNear) atEnd.current = !isExcerpt.value;
     else if (scroller.scrollTop < top.current) atEnd.current = false;
     top.current = scroller.scrollTop;
     if (!atEnd.current && scroller.scrollTop < 400 && transcript?.hasEarlier)
       askEarlierOnce(transcript.messages[0]?.id ?? "");
+    if (isNear && isExcerpt.value) askLaterOnce(transcript?.messages.at(-1)?.id ?? "");
   };
   return (
     <main
       ref={element}
       onScroll={onScroll}
+      onWheel={letGo}
+      onPointerDown={letGo}
+      onKeyDown={letGo}
       onClick={() => {
         // What the reader unfolds stays under the pointer.
         atEnd.current = false;
@@ -108,6 +137,14 @@ function askEarlierOnce(firstId: string): void {
   if (asked === firstId) return;
   asked = firstId;
   askEarlier(shown.value?.messages ?? []);
+}
+
+let askedLater = "";
+
+function askLaterOnce(lastId: string): void {
+  if (askedLater === lastId) return;
+  askedLater = lastId;
+  askLater(shown.value?.messages ?? []);
 }
 
 window.addEventListener("message", (event: MessageEvent<HostMessage>) => receive(event.data));

@@ -16,7 +16,7 @@ import { highlight, languageOf } from "./highlight.ts";
 import { post } from "./host.ts";
 import { Icon } from "./icon.tsx";
 import { Markdown } from "./markdown.tsx";
-import { details, now, toggle, unfolded, view } from "./state.ts";
+import { details, now, toggle, unfolded, view, waitsForUser } from "./state.ts";
 import { SubAgentCard } from "./subAgent.tsx";
 import { Terminal } from "./terminal.tsx";
 
@@ -134,18 +134,19 @@ function tail(text: string): string {
 function ToolCall({ part }: { part: ToolPart }) {
   const { card, state } = part;
   const running = state === "running" || state === "pending";
-  const verb = running ? card.doing : card.done;
+  const waits = running && waitsForUser(part.callId);
+  const verb = waits ? "Waiting for you" : running ? card.doing : card.done;
   const took = part.startedAt === undefined ? "" : noticeable((part.endedAt ?? now.value) - part.startedAt);
   const result = state === "error" ? "failed" : state === "interrupted" ? "interrupted" : (card.result ?? "");
   const label = [verb, card.object, result, took, allowance(part)].filter((word) => word !== "").join(", ");
   return (
     <Fold
       id={part.id}
-      icon={running ? "loading" : card.icon}
-      spin={running}
+      icon={waits ? "bell-dot" : running ? "loading" : card.icon}
+      spin={running && !waits}
       isCall
       label={label}
-      state={state}
+      state={waits ? "waiting" : state}
       line={
         <>
           <span class="verb">{verb}</span>

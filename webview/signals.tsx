@@ -4,7 +4,7 @@ import { openRequests } from "../src/protocol/permission.ts";
 import { count, duration } from "./format.ts";
 import { post } from "./host.ts";
 import { Icon } from "./icon.tsx";
-import { activeAt, canAct, engine, now } from "./state.ts";
+import { activeAt, canAct, engine, now, workspace } from "./state.ts";
 
 /** Without a sign of life for this long, the user is offered to stop. Nothing is ever stopped by itself. */
 const silentMs = 120_000;
@@ -20,7 +20,7 @@ export function Signals({ head }: { head: MissionHead }) {
   const requests = openRequests(head).length;
   const silence = now.value - activeAt.value;
   const silent = silence > silentMs && requests === 0;
-  const connection = connectionOf(engine.value);
+  const connection = workspace.value?.building ? building : connectionOf(engine.value);
   return (
     <div class="signals">
       <span class={`signal ${connection.fine ? "" : "bad"}`} title="Connection to OpenCode">
@@ -49,6 +49,8 @@ export function Signals({ head }: { head: MissionHead }) {
     </div>
   );
 }
+
+const building = { fine: true, words: "building the workspace" };
 
 function connectionOf(state: EngineState): { fine: boolean; words: string } {
   switch (state.kind) {

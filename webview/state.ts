@@ -3,13 +3,23 @@ import { batch, computed, signal } from "@preact/signals";
 import type { MessageAttachment } from "../src/protocol/attachment.ts";
 import type { EngineState } from "../src/protocol/engineState.ts";
 import { ownTypes, type EventBatch, type MissionEvent } from "../src/protocol/event.ts";
-import type { HostMessage, PartDetail, SessionView } from "../src/protocol/panel.ts";
+import type {
+  Excerpt,
+  HostMessage,
+  PanelWorkspace,
+  PartDetail,
+  RevealTarget,
+  SessionView,
+} from "../src/protocol/panel.ts";
+import { openRequests } from "../src/protocol/permission.ts";
 import { reduce, reduceTranscript, type MissionView } from "../src/protocol/reduce.ts";
 import type { Transcript } from "../src/protocol/transcript.ts";
 import { keepState, keptState, post } from "./host.ts";
 
 export const view = signal<MissionView | undefined>(undefined);
 export const folder = signal("");
+/** The workspace on record that the mission works in; undefined on the host, or when it was deleted. */
+export const workspace = signal<PanelWorkspace | undefined>(undefined);
 export const canAct = signal(false);
 export const engine = signal<EngineState>({ kind: "stopped" });
 /** Why events cannot be stored at the moment. */
@@ -33,8 +43,29 @@ export const now = signal(Date.now());
 export const activeAt = signal(Date.now());
 /** The sub-agent's session that is shown in place of the mission's own. */
 export const subAgent = signal<SessionView | undefined>(undefined);
-/** What is shown: the session of a sub-agent or the mission's own. */
-export const shown = computed(() => subAgent.value?.transcript ?? view.value?.transcript);
+/** An earlier part of a conversation, shown in place of its end; it becomes one with that when the reader gets there. */
+const excerpt = signal<Excerpt | undefined>(undefined);
+/** The end of the session in view: of a sub-agent's, or of the mission's own. */
+const newest = computed(() => subAgent.value?.transcript ?? view.value?.transcript);
+/** Whether an earlier part is shown in place of the end. */
+export const isExcerpt = computed(
+  () => excerpt.value !== undefined && excerpt.value.transcript.sessionId === newest.value?.sessionId,
+);
+/** What is shown of the session in view. */
+export const shown = computed(() => (isExcerpt.value ? excerpt.value?.transcript : newest.value));
+/** Where the reader is to be taken. */
+export const goal = signal<RevealTarget | "end" | undefined>(undefined);
+/** The ids of the tool calls that wait for the user's answer, a line each: parts are drawn again only when they change. */
+const waitingCalls = computed(() => {
+  const requests = view.value ? openRequests(view.value.head) : [];
+  return requests.flatMap((request) => (request.kind === "permission" ? (request.call?.callId ?? []) : [])).join("\n");
+});
+
+/** Whether a tool call waits for the user's answer. */
+export function waitsForUser(callId: string): boolean {
+  return waitingCalls.value.split("\n").includes(callId);
+}
+
 /** For screen readers: a line for each finished step. */
 export const announcement = signal("");
 
@@ -67,6 +98,7 @@ export function receive(message: HostMessage): void {
       batch(() => {
         if (view.value?.head.id !== head.id) {
           subAgent.value = undefined;
+          excerpt.value = undefined;
           unfolded.value = new Set();
           details.value = new Map();
           draft.value = drafts[head.id] ?? "";
@@ -74,6 +106,7 @@ export function receive(message: HostMessage): void {
         }
         view.value = message.view;
         folder.value = message.folder;
+        workspace.value = message.workspace;
         canAct.value = message.canAct;
         engine.value = message.engine;
         missing.value = undefined;
@@ -90,17 +123,31 @@ export function receive(message: HostMessage): void {
       receiveBatch(message.batch);
       return;
     case "session":
+      if (subAgent.value?.sessionId !== message.session?.sessionId) excerpt.value = undefined;
       subAgent.value = message.session;
       keep();
       return;
     case "earlier":
       receiveEarlier(message.transcript);
       return;
+    case "reveal":
+      reveal(message.target);
+      return;
+    case "around":
+      receiveExcerpt(message);
+      return;
+    case "later":
+      if (excerpt.value)
+        receiveExcerpt({ ...message, transcript: joined(excerpt.value.transcript, message.transcript) });
+      return;
     case "detail":
       if (message.detail) details.value = new Map(details.value).set(message.partId, message.detail);
       return;
     case "engine":
       engine.value = message.state;
+      return;
+    case "workspace":
+      workspace.value = message.workspace;
       return;
     case "fault":
       fault.value = message.message;
@@ -148,6 +195,7 @@ function takeIn(): void {
   batch(() => {
     view.value = events.reduce(reduce, before);
     if (subAgent.value) subAgent.value = events.reduce(reduceSession, subAgent.value);
+    if (excerpt.value) excerpt.value = events.reduce(reduceExcerpt, excerpt.value);
     for (const { body, time } of events) {
       if (!ownTypes.some((type) => type === body.type)) activeAt.value = time + ahead;
       if (body.type !== "tool_result") continue;
@@ -165,8 +213,81 @@ function reduceSession(session: SessionView, event: MissionEvent): SessionView {
   return { ...session, transcript, seq: event.seq };
 }
 
+/** Of what comes in, only what is of the messages shown: the next ones are not the newest. */
+function reduceExcerpt(before: Excerpt, event: MissionEvent): Excerpt {
+  const { transcript } = before;
+  const { body } = event;
+  const messageId = "messageId" in body ? body.messageId : undefined;
+  if (!transcript.messages.some(({ id }) => id === messageId)) return before;
+  return { ...before, transcript: reduceTranscript(transcript, event, transcript.sessionId) };
+}
+
+/** The place that is sought, until what is around it is there. */
+let sought: RevealTarget | undefined;
+
+function reveal(target: RevealTarget): void {
+  sought = undefined;
+  if (holds(shown.value, target.messageId)) goal.value = target;
+  else if (holds(newest.value, target.messageId))
+    batch(() => {
+      excerpt.value = undefined;
+      goal.value = target;
+    });
+  else {
+    sought = target;
+    post({
+      type: "around",
+      messageId: target.messageId,
+      ...(subAgent.value && { sessionId: subAgent.value.sessionId }),
+    });
+  }
+}
+
+function holds(transcript: Transcript | undefined, messageId: string): boolean {
+  return transcript?.messages.some(({ id }) => id === messageId) === true;
+}
+
+function receiveExcerpt({ transcript, hasLater }: Excerpt): void {
+  const end = newest.value;
+  if (!end || transcript.sessionId !== end.sessionId) return;
+  const target = sought;
+  sought = undefined;
+  if (target && !holds(transcript, target.messageId)) {
+    refusal.value = "What was found is not in the conversation any more.";
+    return;
+  }
+  const [last, first] = [transcript.messages.at(-1)?.id ?? "", end.messages[0]?.id ?? ""];
+  batch(() => {
+    if (hasLater && last < first) excerpt.value = { transcript, hasLater };
+    else {
+      excerpt.value = undefined;
+      setNewest(joined(transcript, end));
+    }
+    if (target) goal.value = target;
+  });
+}
+
+function setNewest(transcript: Transcript): void {
+  if (subAgent.value) subAgent.value = { ...subAgent.value, transcript };
+  else if (view.value) view.value = { ...view.value, transcript };
+}
+
+/** Back to the end of the conversation. */
+export function goToEnd(): void {
+  batch(() => {
+    excerpt.value = undefined;
+    goal.value = "end";
+  });
+}
+
 function receiveEarlier(transcript: Transcript): void {
   const session = subAgent.value;
+  const part = isExcerpt.value ? excerpt.value : undefined;
+  const isOfPart = (transcript.messages.at(-1)?.id ?? "") < (part?.transcript.messages[0]?.id ?? "");
+  if (part && isOfPart && part.transcript.sessionId === transcript.sessionId) {
+    excerpt.value = { ...part, transcript: joined(transcript, part.transcript) };
+    return;
+  }
   if (session?.sessionId === transcript.sessionId && session)
     subAgent.value = { ...session, transcript: joined(transcript, session.transcript) };
   else if (view.value?.head.sessionId === transcript.sessionId && view.value)

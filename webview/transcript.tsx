@@ -1,5 +1,6 @@
 import { Fragment } from "preact";
 import { isRunning } from "../src/protocol/mission.ts";
+import type { PanelCommand } from "../src/protocol/panel.ts";
 import type { Message, Part, Transcript, TurnEnd } from "../src/protocol/transcript.ts";
 import { RevertedHere, TakenBack, TurnChanges } from "./changes.tsx";
 import { Chips } from "./attachments.tsx";
@@ -7,7 +8,7 @@ import { clock, count, duration } from "./format.ts";
 import { post } from "./host.ts";
 import { Icon } from "./icon.tsx";
 import { Fold, PartView } from "./parts.tsx";
-import { canAct, subAgent, view } from "./state.ts";
+import { canAct, isExcerpt, subAgent, view } from "./state.ts";
 
 /** A message of the user and all that answers it. */
 interface Turn {
@@ -35,6 +36,7 @@ export function newestTurns(transcript: Transcript): Transcript {
 export function TranscriptView({ transcript }: { transcript: Transcript }) {
   const turns = turnsOf(transcript.messages, transcript.ends);
   const firstId = transcript.hasEarlier ? "~" : "";
+  const isEnd = !isExcerpt.value;
   return (
     <>
       {transcript.hasEarlier && (
@@ -48,8 +50,13 @@ export function TranscriptView({ transcript }: { transcript: Transcript }) {
           <TurnView turn={turn} />
         </Fragment>
       ))}
-      {!subAgent.value && <Reverts after={turns.at(-1)?.id ?? ""} before="~" />}
-      {!subAgent.value && <Unsent />}
+      {!subAgent.value && isEnd && <Reverts after={turns.at(-1)?.id ?? ""} before="~" />}
+      {!subAgent.value && isEnd && <Unsent />}
+      {!isEnd && (
+        <button type="button" class="link later" onClick={() => askLater(transcript.messages)}>
+          Show later messages
+        </button>
+      )}
     </>
   );
 }
@@ -86,6 +93,20 @@ export function askEarlier(messages: readonly Message[]): void {
   const before = messages[0]?.id;
   const session = subAgent.value && { sessionId: subAgent.value.sessionId };
   if (before !== undefined) post({ type: "earlier", before, ...session });
+}
+
+export function askLater(messages: readonly Message[]): void {
+  const after = messages.at(-1)?.id;
+  const session = subAgent.value && { sessionId: subAgent.value.sessionId };
+  if (after !== undefined) post({ type: "later", after, ...session });
+}
+
+/** The line of folded steps that a part is in, by its id. */
+export function stepsWith(partId: string, { messages, ends }: Transcript): string | undefined {
+  const steps = turnsOf(messages, ends)
+    .flatMap(rowsOf)
+    .find((row) => row.kind === "steps" && row.parts.some(({ id }) => id === partId));
+  return steps?.kind === "steps" ? steps.id : undefined;
 }
 
 function turnsOf(messages: readonly Message[], ends: Readonly<Record<string, TurnEnd>>): Turn[] {
@@ -268,6 +289,14 @@ function WaysOut({ name }: { name: string }) {
           {again}
         </div>
       );
+    case "workspace_build_failed":
+    case "workspace_not_ready":
+      return (
+        <div class="actions">
+          <CommandButton id="showBuildLog" label="Show Build Log" />
+          {again}
+        </div>
+      );
     case "UnknownError":
       return (
         <div class="actions">
@@ -283,13 +312,7 @@ function WaysOut({ name }: { name: string }) {
   }
 }
 
-function CommandButton({
-  id,
-  label,
-}: {
-  id: "connectProvider" | "chooseModel" | "showLog" | "restartOpenCode" | "openSettings";
-  label: string;
-}) {
+function CommandButton({ id, label }: { id: PanelCommand; label: string }) {
   return (
     <button type="button" class="link" onClick={() => post({ type: "command", id })}>
       {label}

@@ -1,24 +1,27 @@
 import { serve, type ServerType } from "@hono/node-server";
 import { Hono, type Context } from "hono";
-import { streamSSE } from "hono/streaming";
+import { stream, streamSSE } from "hono/streaming";
 import { z } from "zod";
 import { describeError, OpenAgentError, systemCode, type ErrorCode } from "../base/errors.ts";
-import type { Core } from "../orchestrator/index.ts";
+import { exportFormats, exportMission, type Core } from "../orchestrator/index.ts";
 import type { EventType } from "../protocol/event.ts";
-import { titleOf } from "../protocol/mission.ts";
+import { isRunning, titleOf } from "../protocol/mission.ts";
 import { apiToken, limitBody, onlyLoopback, onlyWithToken, refuse } from "./access.ts";
+import { body } from "./body.ts";
 import { checkChoice, checkFolder } from "./checks.ts";
 import { frameSender } from "./frames.ts";
 import {
   hostWorkspaceId,
   missionJson,
   newStreamMemory,
+  searchHitJson,
   statusFrame,
   storedEventJson,
   streamFrame,
   type MissionJson,
 } from "./shapes.ts";
 import { taskRoutes } from "./tasks.ts";
+import { workspaceNamed, workspaceRoutes } from "./workspaces.ts";
 
 export interface ApiOptions {
   core: Core;
@@ -113,23 +116,27 @@ function routes(options: ApiOptions, token: string): Hono {
   });
   app.post("/api/control/missions", async (context) => {
     const { title, workspace_id, working_dir, agent, model_override } = await body(context, create);
-    if ((workspace_id ?? hostWorkspaceId) !== hostWorkspaceId)
-      throw new OpenAgentError(
-        "invalid_input",
-        `There is no workspace ${workspace_id ?? ""}; missions run on the host, ${hostWorkspaceId}.`,
-      );
-    const directory = folder(options, working_dir);
+    const workspace = workspaceNamed(core, workspace_id ?? hostWorkspaceId, options.directory);
+    const isHost = workspace.id === hostWorkspaceId;
+    const directory = isHost ? folder(options, working_dir) : (working_dir ?? workspace.directory);
     const choice = await checkChoice(core, directory, {
       ...(agent != null && { agent }),
       ...(model_override != null && { model: model_override }),
     });
-    const head = await core.run("createEmptyMission", { title: title ?? untitled, directory, ...choice });
+    const head = await core.run("createEmptyMission", {
+      title: title ?? untitled,
+      directory,
+      ...(!isHost && { workspaceId: workspace.id }),
+      ...choice,
+    });
     current = head.id;
-    return context.json(missionJson(head, []));
+    return context.json(missionJson(head, [], workspaceNames(core).get(head.workspaceId ?? "")));
   });
-  app.get("/api/control/missions", (context) =>
-    context.json(core.store.list({ limit: 50 }).map((head) => missionJson(head, []))),
-  );
+  app.get("/api/control/missions", (context) => {
+    const names = workspaceNames(core);
+    const heads = core.store.list({ limit: 50 });
+    return context.json(heads.map((head) => missionJson(head, [], names.get(head.workspaceId ?? ""))));
+  });
   app.get("/api/control/missions/:id", (context) => context.json(wholeMission(core, context.req.param("id"))));
   app.get("/api/control/missions/:id/events", (context) => {
     const missionId = core.store.head(context.req.param("id")).id;
@@ -138,10 +145,41 @@ function routes(options: ApiOptions, token: string): Hono {
     const offset = count(context, "offset", 0);
     return context.json(core.store.events(missionId, { types, limit, offset }).map(storedEventJson));
   });
+  app.get("/api/search", (context) => {
+    const text = context.req.query("q") ?? "";
+    const missionId = context.req.query("mission_id");
+    const limit = count(context, "limit", 50);
+    if (text.trim() === "") throw new OpenAgentError("invalid_input", "Say what to search for: ?q=words.");
+    const hits = core.store.search({ text, limit, ...(missionId !== undefined && { missionId }) });
+    return context.json(hits.map(searchHitJson));
+  });
+  app.get("/api/missions/:id/export", (context) => {
+    const asked = context.req.query("format") ?? "markdown";
+    const format = exportFormats.find((known) => known === asked);
+    if (!format) throw new OpenAgentError("invalid_input", `format is ${exportFormats.join(" or ")}, not “${asked}”.`);
+    const pieces = exportMission(core.store, context.req.param("id"), format);
+    context.header("content-type", format === "json" ? "application/json" : "text/markdown; charset=utf-8");
+    return stream(context, async (out) => {
+      for await (const piece of pieces) {
+        if (out.aborted) break;
+        await out.write(piece);
+      }
+    });
+  });
   app.post("/api/control/missions/:id/cancel", async (context) => {
     const head = core.store.head(context.req.param("id"));
     await core.run("stopMission", { missionId: head.id });
     return context.json({ ok: true, cancelled: head.runState !== "idle" });
+  });
+
+  const resume = z.object({ clean_workspace: z.boolean().default(false) });
+  app.post("/api/control/missions/:id/resume", async (context) => {
+    const head = core.store.head(context.req.param("id"));
+    const missionId = head.id;
+    const { clean_workspace } = await body(context, resume);
+    if (isRunning(head)) throw new OpenAgentError("mission_busy", "The mission is at work already.", { missionId });
+    await core.run(clean_workspace ? "resumeInCleanWorkspace" : "resumeMission", { missionId });
+    return context.json(wholeMission(core, missionId));
   });
 
   const message = z.object({
@@ -202,6 +240,7 @@ function routes(options: ApiOptions, token: string): Hono {
     }),
   );
 
+  app.route("/api/workspaces", workspaceRoutes(core, options.directory));
   app.route(
     "/api/task",
     taskRoutes(core, (named) => folder(options, named)),
@@ -211,7 +250,11 @@ function routes(options: ApiOptions, token: string): Hono {
 
 function wholeMission(core: Core, missionId: string): MissionJson {
   const { view } = core.store.snapshot(missionId, 1_000_000);
-  return missionJson(view.head, view.transcript.messages);
+  return missionJson(view.head, view.transcript.messages, workspaceNames(core).get(view.head.workspaceId ?? ""));
+}
+
+function workspaceNames(core: Core): Map<string, string> {
+  return new Map(core.workspaces().workspaces.map(({ id, name }) => [id, name]));
 }
 
 /** The mission that this names, if it is still there. */
@@ -226,20 +269,6 @@ function folder({ directory, attached }: ApiOptions, named: string | null | unde
   return wanted;
 }
 
-/** The JSON body of a request; an absent one is an empty object. */
-export async function body<Schema extends z.ZodType>(context: Context, schema: Schema): Promise<z.output<Schema>> {
-  const text = await context.req.text();
-  let json: unknown;
-  try {
-    json = text === "" ? {} : JSON.parse(text);
-  } catch (error) {
-    throw new OpenAgentError("invalid_input", `The body is not JSON: ${describeError(error)}`);
-  }
-  const parsed = schema.safeParse(json);
-  if (!parsed.success) throw new OpenAgentError("invalid_input", z.prettifyError(parsed.error));
-  return parsed.data;
-}
-
 function count(context: Context, name: string, otherwise: number): number {
   const text = context.req.query(name);
   if (text === undefined) return otherwise;
@@ -252,10 +281,17 @@ const statuses: Partial<Record<ErrorCode, 400 | 404 | 409 | 503>> = {
   unknown_agent: 400,
   unknown_model: 400,
   folder_missing: 400,
+  import_unusable: 400,
   no_provider: 409,
   mission_not_found: 404,
   request_gone: 404,
   mission_busy: 409,
+  workspace_not_cleanable: 409,
+  workspace_busy: 409,
+  worktree_failed: 409,
+  workspace_not_found: 404,
+  workspace_not_ready: 409,
+  workspace_unavailable: 503,
   no_leader: 503,
   opencode_missing: 503,
   opencode_unreachable: 503,

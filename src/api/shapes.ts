@@ -1,10 +1,53 @@
 /** Open Agent's HTTP shapes, made of ours. Field names and words are those of its API as of January 2026. */
 import type { EventBody, MissionEvent } from "../protocol/event.ts";
 import { formatModel, totalCost, type MissionHead } from "../protocol/mission.ts";
+import type { SearchHit } from "../protocol/search.ts";
 import type { Message } from "../protocol/transcript.ts";
+import { isContainer, type Workspace } from "../protocol/workspace.ts";
 
 /** The host, as a workspace; the only one there is without containers. */
 export const hostWorkspaceId = "00000000-0000-0000-0000-000000000000";
+
+export interface WorkspaceJson {
+  id: string;
+  name: string;
+  workspace_type: "host" | "container";
+  /** Ours: what it is built on. */
+  backend: string;
+  path: string;
+  status: string;
+  error_message: string | null;
+  config: object;
+  template: null;
+  distro: string | null;
+  env_vars: Readonly<Record<string, string>>;
+  init_script: string | null;
+  created_at: string;
+  skills: never[];
+  tools: never[];
+  plugins: never[];
+}
+
+export function workspaceJson(workspace: Workspace): WorkspaceJson {
+  return {
+    id: workspace.id,
+    name: workspace.name,
+    workspace_type: isContainer(workspace.kind) ? "container" : "host",
+    backend: workspace.kind,
+    path: workspace.directory,
+    status: workspace.status,
+    error_message: workspace.error ?? null,
+    config: {},
+    template: null,
+    distro: workspace.distro ?? null,
+    env_vars: workspace.environment,
+    init_script: workspace.initScript ?? null,
+    created_at: iso(workspace.createdAt),
+    skills: [],
+    tools: [],
+    plugins: [],
+  };
+}
 
 export interface MissionJson {
   id: string;
@@ -23,14 +66,19 @@ export interface MissionJson {
   desktop_sessions: never[];
 }
 
-export function missionJson(head: MissionHead, messages: readonly Message[]): MissionJson {
+/** @param workspaceName of the mission's workspace; undefined when it has none or that was deleted */
+export function missionJson(
+  head: MissionHead,
+  messages: readonly Message[],
+  workspaceName: string | undefined,
+): MissionJson {
   const interrupted = head.status === "interrupted" || head.status === "blocked";
   return {
     id: head.id,
     status: head.status,
     title: head.title,
-    workspace_id: hostWorkspaceId,
-    workspace_name: "host",
+    workspace_id: head.workspaceId ?? hostWorkspaceId,
+    workspace_name: workspaceName ?? (head.workspaceId === undefined ? "host" : "deleted"),
     working_dir: head.directory,
     agent: head.agent ?? null,
     model_override: head.model ? formatModel(head.model) : null,
@@ -52,6 +100,34 @@ function textOf(message: Message): string {
 
 export function iso(time: number): string {
   return new Date(time).toISOString();
+}
+
+export interface SearchHitJson {
+  mission_id: string;
+  mission_title: string;
+  sequence: number;
+  event_type: string;
+  timestamp: string;
+  session_id: string | null;
+  message_id: string | null;
+  event_id: string | null;
+  snippet: string;
+  ranges: [start: number, end: number][];
+}
+
+export function searchHitJson(hit: SearchHit): SearchHitJson {
+  return {
+    mission_id: hit.missionId,
+    mission_title: hit.title,
+    sequence: hit.seq,
+    event_type: hit.type,
+    timestamp: iso(hit.time),
+    session_id: hit.sessionId ?? null,
+    message_id: hit.messageId ?? null,
+    event_id: hit.partId ?? null,
+    snippet: hit.snippet.text,
+    ranges: hit.snippet.ranges,
+  };
 }
 
 export interface StoredEventJson {

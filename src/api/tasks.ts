@@ -7,7 +7,7 @@ import type { MissionEvent } from "../protocol/event.ts";
 import { formatModel, isRunning, type MissionHead } from "../protocol/mission.ts";
 import { checkChoice } from "./checks.ts";
 import { frameSender } from "./frames.ts";
-import { body } from "./server.ts";
+import { body } from "./body.ts";
 import { iso } from "./shapes.ts";
 
 /** Open Agent's older one-shot tasks, each of them a mission with one message. */

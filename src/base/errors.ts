@@ -45,8 +45,17 @@ export type ErrorCode =
   | "unknown_model"
   | "unknown_command"
   | "attachment_unusable"
+  | "import_unusable"
   | "request_gone"
   | "files_changed"
+  // workspaces
+  | "workspace_not_found"
+  | "workspace_unavailable"
+  | "workspace_build_failed"
+  | "workspace_not_ready"
+  | "workspace_busy"
+  | "worktree_failed"
+  | "workspace_not_cleanable"
   // the caller
   | "invalid_input"
   | "untrusted"

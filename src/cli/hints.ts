@@ -9,6 +9,7 @@ const hints: Record<string, string> = {
   opencode_unauthorized: "Put the server's password into OPENCODE_SERVER_PASSWORD.",
   opencode_not_a_server: "Name an OpenCode server with --url, or leave it out.",
   no_provider: "Log in with one: opencode auth login.",
+  import_unusable: "Name an original Open Agent's missions*.db, or a mission exported with --json.",
   mission_not_found: "`list` shows the missions.",
   store_newer: "Use the newer version of Open Agent, or another folder with --data-dir.",
   store_unreadable: "Put the file right or move it away, or use another folder with --data-dir.",

@@ -12,16 +12,29 @@ import {
   type UserRequest,
 } from "../protocol/mission.ts";
 import { explain } from "./hints.ts";
-import { openRequests } from "../protocol/permission.ts";
+import { alwaysChoices, openRequests } from "../protocol/permission.ts";
 import { eventPrinter } from "./output.ts";
 import { ask, isSomebodyThere, plainText } from "./terminal.ts";
 
-export interface RunOptions {
-  core: Core;
+interface NewMission {
+  kind: "new";
   text: string;
   directory: string;
+  workspaceId?: string;
   agent?: string;
   model?: string;
+}
+
+interface ResumedMission {
+  kind: "resumed";
+  missionId: string;
+  /** Puts what is not committed in its folder into a stash before. */
+  cleanWorkspace: boolean;
+}
+
+export interface RunOptions {
+  core: Core;
+  begin: NewMission | ResumedMission;
   json: boolean;
   allowAll: boolean;
   /** OpenCode may run on another machine, whose folders cannot be seen from here. */
@@ -30,10 +43,9 @@ export interface RunOptions {
 
 /** Runs one mission to the end of its turn. Resolves with the exit code: 0 when the turn ended well. */
 export async function runMission(options: RunOptions): Promise<number> {
-  const { core, text, directory } = options;
-  if (!options.attached) checkFolder(directory);
-  const choice = await checkChoice(core, directory, options);
-  const { id } = await core.run("createMission", { text, directory, ...choice });
+  const { core } = options;
+  const { id, from } =
+    options.begin.kind === "new" ? await create(options, options.begin) : await resume(core, options.begin);
   const end = await new Promise<MissionHead | undefined>((resolve) => {
     const lifetime = new Lifetime();
     const finish = (head: MissionHead | undefined) => {
@@ -45,7 +57,7 @@ export async function runMission(options: RunOptions): Promise<number> {
           void process.stdout.write(`${JSON.stringify(storedEventJson(event))}\n`)
       : eventPrinter((words) => process.stdout.write(words));
     const answerNew = answering(options, id, lifetime);
-    let printedTo = 0;
+    let printedTo = from;
     const look = () => {
       if (!core.store.has(id)) {
         finish(undefined);
@@ -59,12 +71,42 @@ export async function runMission(options: RunOptions): Promise<number> {
       if (isOver(head)) finish(head);
     };
     lifetime.add(stopOnInterrupt(core, id));
-    lifetime.add(core.watch(id, 0, look));
+    lifetime.add(core.watch(id, from, look));
     lifetime.add(core.onRemoved(look));
     look();
   });
   if (!end) throw new OpenAgentError("mission_not_found", `Mission ${id} was deleted while it ran.`);
   return end.status === "active" || end.status === "completed" ? 0 : 1;
+}
+
+/** The mission, and the seq after which its news begin. */
+interface Begun {
+  id: string;
+  from: number;
+}
+
+async function create(options: RunOptions, { text, directory, workspaceId, ...chosen }: NewMission): Promise<Begun> {
+  if (!options.attached) checkFolder(directory);
+  const choice = await checkChoice(options.core, directory, chosen);
+  const { id } = await options.core.run("createMission", {
+    text,
+    directory,
+    ...(workspaceId !== undefined && { workspaceId }),
+    ...choice,
+  });
+  return { id, from: 0 };
+}
+
+async function resume(core: Core, { missionId, cleanWorkspace }: ResumedMission): Promise<Begun> {
+  if (isRunning(core.store.head(missionId)))
+    throw new OpenAgentError("mission_busy", "The mission is at work already.", { missionId });
+  const from = core.store.lastSeq(missionId);
+  if (cleanWorkspace) {
+    const { files, stash } = await core.run("resumeInCleanWorkspace", { missionId });
+    const kept = stash === undefined ? "There was nothing to put away." : `They are in the git stash ${stash}.`;
+    process.stderr.write(`Uncommitted files put away: ${String(files)}. ${kept}\n`);
+  } else await core.run("resumeMission", { missionId });
+  return { id: missionId, from };
 }
 
 function isOver(head: MissionHead): boolean {
@@ -147,12 +189,13 @@ async function permissionAnswer(
     process.stderr.write(`Denied, since nobody is there to ask (--allow-all allows everything): ${words}\n`);
     return reply("reject", nobody);
   }
-  const always = plainText(request.always.join(", "));
+  const [always] = alwaysChoices(request);
+  const forGood = always ? ` [a]lways (${plainText(always.join(", "))}),` : "";
   for (;;) {
-    const said = await ask(`The agent wants to use ${words}\nAllow? [y]es once, [a]lways (${always}), [n]o: `, over);
+    const said = await ask(`The agent wants to use ${words}\nAllow? [y]es once,${forGood} [n]o: `, over);
     if (said === undefined) return reply("reject", nobody);
     if (/^y(es)?$/i.test(said)) return reply("once");
-    if (/^a(lways)?$/i.test(said)) return reply("always");
+    if (always && /^a(lways)?$/i.test(said)) return reply("always");
     if (/^no?$/i.test(said)) {
       const why = await ask("Why (empty: the turn ends): ", over);
       return why ? reply("reject", why) : reply("reject");

@@ -1,22 +1,24 @@
 import { createOpencodeClient, type OpencodeClient } from "@opencode-ai/sdk/v2/client";
 import { describeError, OpenAgentError } from "../base/errors.ts";
 import { fields, list, text } from "../base/fields.ts";
-import { authorization, type Connection } from "./server.ts";
+import { authorization, fetchFrom, type Connection } from "./connection.ts";
 
 /** A request that is answered by work on the server's side may take this long; a mission is never waited for. */
 const requestLimitMs = 60_000;
 
 /** The generated client of OpenCode's REST API. Give every call to `answer`, which turns its failures into ours. */
 export function openClient(connection: Connection): OpencodeClient {
+  const send = fetchFrom(connection);
   return createOpencodeClient({
     baseUrl: connection.url,
     headers: { authorization: authorization(connection) },
-    fetch: (input: string | URL | Request) => {
+    fetch: async (input: string | URL | Request) => {
       const request = new Request(input);
-      const { signal: own } = request;
-      const signal = request.headers.has(unlimited) ? own : AbortSignal.any([own, AbortSignal.timeout(requestLimitMs)]);
-      request.headers.delete(unlimited);
-      return fetch(request, { signal });
+      const { method, headers, signal: own } = request;
+      const signal = headers.has(unlimited) ? own : AbortSignal.any([own, AbortSignal.timeout(requestLimitMs)]);
+      headers.delete(unlimited);
+      const body = request.body ? await request.text() : undefined;
+      return send(request.url, { method, headers: [...headers], signal, ...(body !== undefined && { body }) });
     },
   });
 }

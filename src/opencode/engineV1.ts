@@ -12,7 +12,7 @@ import * as changes from "./fileDiff.ts";
 import * as logins from "./logins.ts";
 import { newMemory, normalise, rememberGap, sessionInfo, type RawEvent } from "./normalise.ts";
 import { commandBody, promptBody } from "./promptParts.ts";
-import type { Connection } from "./server.ts";
+import type { Connection } from "./connection.ts";
 import { openStream, type StreamSignal } from "./stream.ts";
 
 /** Messages asked for at once. */

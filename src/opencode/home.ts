@@ -19,6 +19,8 @@ export interface HomeOptions {
   folder: string;
   /** The environment that the user's own tools see. */
   environment: NodeJS.ProcessEnv;
+  /** What stands in its place where the server runs inside of a container. */
+  inside?: NodeJS.ProcessEnv;
   /** The guard plugin's file (`guard.ts`, or what is built of it). */
   guard: string;
   /** Folder with a `rg`, used where PATH has none. */
@@ -45,9 +47,10 @@ export function prepareHome(options: HomeOptions, password: string): NodeJS.Proc
   const original = nonEmpty(options.environment["XDG_CONFIG_HOME"]);
   const userHome = options.environment["HOME"] ?? homedir();
   mirrorConfiguration(original ?? join(userHome, ".config"), configHome, options);
-  const environment = inherited(options.environment, options.ripgrepFolder);
+  const environment = inherited(options);
   const restore = {
-    XDG_CONFIG_HOME: original ?? null,
+    XDG_CONFIG_HOME: options.inside ? null : (original ?? null),
+    ...(options.inside && { XDG_DATA_HOME: null }),
     OPENCODE_SERVER_PASSWORD: null,
     OPENCODE_SERVER_USERNAME: null,
   };
@@ -58,11 +61,25 @@ export function prepareHome(options: HomeOptions, password: string): NodeJS.Proc
     ...quiet,
     ...(environment["GIT_CONFIG_COUNT"] === undefined && everyName),
     XDG_CONFIG_HOME: configHome,
+    ...(options.inside && { XDG_DATA_HOME: dataHome(options.folder) }),
     OPENCODE_DB: join(options.folder, "opencode.db"),
     OPENCODE_SERVER_USERNAME: "opencode",
     OPENCODE_SERVER_PASSWORD: password,
     OPEN_AGENT_GUARD: JSON.stringify({ restore, hide, pass: options.passEnvironment }),
   };
+}
+
+/** Where a server inside of a container keeps its data. */
+function dataHome(folder: string): string {
+  return join(folder, "share");
+}
+
+/** The file of the user's provider logins, and where a server inside of a container looks for it. */
+export function loginsFile(folder: string, environment: NodeJS.ProcessEnv): { source: string; target: string } {
+  const userHome = environment["HOME"] ?? homedir();
+  const userData = nonEmpty(environment["XDG_DATA_HOME"]) ?? join(userHome, ".local", "share");
+  const place = (base: string) => join(base, "opencode", "auth.json");
+  return { source: place(userData), target: place(dataHome(folder)) };
 }
 
 function nonEmpty(text: string | undefined): string | undefined {
@@ -85,8 +102,8 @@ const quiet = {
  */
 const everyName = { GIT_CONFIG_COUNT: "1", GIT_CONFIG_KEY_0: "diff.renames", GIT_CONFIG_VALUE_0: "false" };
 
-function inherited(environment: NodeJS.ProcessEnv, ripgrepFolder: string | undefined): NodeJS.ProcessEnv {
-  const kept = Object.entries(environment).filter(([name, value]) => {
+function inherited({ environment, inside, ripgrepFolder, log }: HomeOptions): NodeJS.ProcessEnv {
+  const kept = Object.entries(inside ?? environment).filter(([name, value]) => {
     if (value === undefined || /^(VSCODE_|ELECTRON_|OPEN_AGENT_)/.test(name)) return false;
     // OpenCode reads its switches strictly: an empty one ends the server at its start.
     return !(name.startsWith("OPENCODE_") && value === "");
@@ -95,8 +112,10 @@ function inherited(environment: NodeJS.ProcessEnv, ripgrepFolder: string | undef
   const path = Object.keys(result).find((name) => name.toUpperCase() === "PATH") ?? "PATH";
   const folders = (result[path] ?? "").split(delimiter);
   const ripgrep = process.platform === "win32" ? "rg.exe" : "rg";
-  if (ripgrepFolder !== undefined && !folders.some((folder) => folder !== "" && existsSync(join(folder, ripgrep))))
-    result[path] = [...folders, ripgrepFolder].join(delimiter);
+  const isThere = (folder: string) => folder !== "" && existsSync(join(folder, ripgrep));
+  if (!inside && folders.some(isThere)) return result;
+  if (ripgrepFolder !== undefined) result[path] = [...folders, ripgrepFolder].join(delimiter);
+  else log.warn(`There is no ${ripgrep} on PATH: OpenCode will download one when it first searches files.`);
   return result;
 }
 

@@ -11,7 +11,9 @@ import { readTextIfPresent, writePrivateFile } from "../base/files.ts";
 import type { Disposable } from "../base/lifetime.ts";
 import type { Logger } from "../base/log.ts";
 import { endProcessGroup, isAlive, processesWith, startTimeOf } from "../base/processes.ts";
+import { authorization, fetchFrom, type Connection } from "./connection.ts";
 import { prepareHome } from "./home.ts";
+import { bridgeIsOpen, insideCommand, keepEgress, socketIn, type InsideOptions } from "./inside.ts";
 import { locateOpenCode, type Executable, type LocateOptions } from "./locate.ts";
 import { rotateLog } from "../base/logFile.ts";
 
@@ -33,14 +35,9 @@ export interface ServerOptions extends Omit<LocateOptions, "configured"> {
   ripgrepFolder?: string;
   /** Providers that the user defined in Open Agent. Asked at every start. */
   providers: () => Record<string, unknown>;
+  /** Where the server runs, when that is not simply this machine. */
+  place?: ServerPlace;
   log: Logger;
-}
-
-/** Where an OpenCode server is and how it lets us in. */
-export interface Connection {
-  url: string;
-  username: string;
-  password: string;
 }
 
 export type ServerState =
@@ -49,6 +46,12 @@ export type ServerState =
   | { kind: "running"; version: string; url: string; pid: number; adopted: boolean }
   | { kind: "failed"; error: OpenAgentError };
 
+/** A container, as a place for a server. The server's folder has the same path in it. */
+export interface ServerPlace extends InsideOptions {
+  /** Ends what a server that was killed has left running there. */
+  clear(): Promise<void>;
+}
+
 const recordSchema = z.object({
   pid: z.int().positive(),
   startTime: z.string().min(1),
@@ -56,6 +59,7 @@ const recordSchema = z.object({
   url: z.union([z.url(), z.literal("")]),
   username: z.string(),
   password: z.string().min(1),
+  socket: z.string().optional(),
   path: z.string(),
   version: z.string(),
 });
@@ -63,6 +67,8 @@ type ServerRecord = z.infer<typeof recordSchema>;
 
 const startLimitMs = 60_000;
 const probeLimitMs = 2_000;
+/** A port that is taken so many times in a row is no accident. */
+const portAttempts = 3;
 
 /**
  * Our OpenCode server: one process, started on demand on loopback, detached so that missions go on when this process
@@ -108,6 +114,7 @@ export class OpenCodeServer implements Disposable {
     const record = this.#readRecord();
     if (!record || (await startTimeOf(record.pid)) !== record.startTime) return false;
     if (record.url !== "" && (await answers(record))) {
+      if (this.#options.place) await keepEgress(this.#options.place, this.#options.folder, record.pid);
       this.#watch(record, () => !isAlive(record.pid), true);
       return true;
     }
@@ -124,8 +131,7 @@ export class OpenCodeServer implements Disposable {
       }
       this.#set({ kind: "starting", since: Date.now() });
       const executable = await locateOpenCode({ ...this.#options, configured: this.#options.configured() });
-      const record = await this.#spawn(executable);
-      return record;
+      return await this.#spawnAtFreePort(executable);
     } catch (error) {
       const failure =
         error instanceof OpenAgentError
@@ -141,14 +147,28 @@ export class OpenCodeServer implements Disposable {
     }
   }
 
-  async #spawn(executable: Executable): Promise<ServerRecord> {
-    const { folder, log } = this.#options;
+  /** A free port can be taken by somebody else before OpenCode, which ends then, is there to listen on it. */
+  async #spawnAtFreePort(executable: Executable): Promise<ServerRecord> {
+    for (let attempt = 1; ; attempt++) {
+      const port = await freePort();
+      try {
+        return await this.#spawn(executable, port);
+      } catch (error) {
+        if (attempt === portAttempts || (await isFree(port))) throw error;
+        this.#options.log.warn(`Port ${String(port)} was taken while OpenCode started; another one is tried.`);
+      }
+    }
+  }
+
+  async #spawn(executable: Executable, port: number): Promise<ServerRecord> {
+    const { folder, log, place } = this.#options;
     const password = randomBytes(32).toString("base64url");
     const environment = prepareHome(
       {
         folder,
         environment: this.#options.environment,
         guard: this.#options.guard,
+        ...(place && { inside: place.environment }),
         ...(this.#options.ripgrepFolder !== undefined && { ripgrepFolder: this.#options.ripgrepFolder }),
         passEnvironment: this.#options.passEnvironment(),
         providers: this.#options.providers(),
@@ -159,16 +179,22 @@ export class OpenCodeServer implements Disposable {
     );
     rotateLog(this.logPath);
     const logStart = existsSync(this.logPath) ? statSync(this.logPath).size : 0;
-    const port = await freePort();
+    const serve = ["serve", "--hostname", "127.0.0.1", "--print-logs", "--log-level", "INFO", "--port"];
+    await place?.clear();
+    const started = place
+      ? await insideCommand(place, [executable.path, ...serve, "0"], environment, this.#options)
+      : { command: executable.path, args: [...serve, String(port)], env: environment };
     const logFile = openSync(this.logPath, "a", 0o600);
     let child: ChildProcess;
     try {
       // The log goes to a file: a pipe would break, and the server with it, when this process ends.
-      child = spawn(
-        executable.path,
-        ["serve", "--hostname", "127.0.0.1", "--port", String(port), "--print-logs", "--log-level", "INFO"],
-        { cwd: folder, env: environment, detached: true, stdio: ["ignore", logFile, logFile], windowsHide: true },
-      );
+      child = spawn(started.command, started.args, {
+        cwd: folder,
+        env: started.env,
+        detached: true,
+        stdio: ["ignore", logFile, logFile],
+        windowsHide: true,
+      });
     } finally {
       closeSync(logFile);
     }
@@ -177,7 +203,9 @@ export class OpenCodeServer implements Disposable {
     const pid = child.pid ?? 0;
     const startTime = (await startTimeOf(pid)) ?? "";
     const { path, version } = executable;
-    const unborn = { pid, startTime, url: "", username: "opencode", password, path, version };
+    const socket = place && { socket: socketIn(folder) };
+    const unborn = { pid, startTime, url: "", username: "opencode", password, path, version, ...socket };
+    if (place) await keepEgress(place, folder, pid);
     if (startTime !== "") writePrivateFile(this.#options.record, JSON.stringify(unborn));
     const record = { ...unborn, url: await this.#listening(child, gone, logStart) };
     writePrivateFile(this.#options.record, JSON.stringify(record));
@@ -194,7 +222,7 @@ export class OpenCodeServer implements Disposable {
     for (const end = Date.now() + startLimitMs; ;) {
       const fresh = readFileSync(this.logPath).subarray(logStart).toString("utf8");
       const url = /opencode server listening on (http:\/\/\S+)\n/.exec(fresh)?.[1];
-      if (url !== undefined) return url;
+      if (url !== undefined && (!this.#options.place || fresh.includes(bridgeIsOpen))) return url;
       const how = gone();
       if (how !== undefined)
         throw new OpenAgentError("opencode_start_failed", `OpenCode ended at its start (${how}).`, {
@@ -216,7 +244,7 @@ export class OpenCodeServer implements Disposable {
       clearInterval(timer);
       this.#running = undefined;
       this.#options.log.warn(`OpenCode (process ${String(record.pid)}) has ended.`);
-      void endCommands(record.pid);
+      if (!this.#options.place) void endCommands(record.pid);
       this.#set({ kind: "stopped" });
     }, 250);
     timer.unref();
@@ -237,7 +265,7 @@ export class OpenCodeServer implements Disposable {
     running.watch.dispose();
     this.#running = undefined;
     await endProcessGroup(running.record.pid, running.gone);
-    await endCommands(running.record.pid);
+    await (this.#options.place ? this.#options.place.clear() : endCommands(running.record.pid));
     rmSync(this.#options.record, { force: true });
     this.#set({ kind: "stopped" });
   }
@@ -288,7 +316,7 @@ async function endCommands(serverPid: number): Promise<void> {
 async function answers(connection: Connection): Promise<boolean> {
   for (let attempt = 0; attempt < 5; attempt++) {
     try {
-      const response = await fetch(new URL("/global/health", connection.url), {
+      const response = await fetchFrom(connection)(new URL("/global/health", connection.url), {
         headers: { authorization: authorization(connection), connection: "close" },
         signal: AbortSignal.timeout(probeLimitMs),
       });
@@ -301,16 +329,19 @@ async function answers(connection: Connection): Promise<boolean> {
   return false;
 }
 
-/** The Basic header that OpenCode expects on every path. */
-export function authorization(connection: Connection): string {
-  return `Basic ${Buffer.from(`${connection.username}:${connection.password}`).toString("base64")}`;
+function isFree(port: number): Promise<boolean> {
+  return freePort(port).then(
+    () => true,
+    () => false,
+  );
 }
 
-function freePort(): Promise<number> {
+/** Any free port of loopback, or this one; rejects when it is taken. */
+function freePort(wanted = 0): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
+    probe.listen(wanted, "127.0.0.1", () => {
       const address = probe.address();
       probe.close(() => {
         if (typeof address === "object" && address) resolve(address.port);

@@ -4,7 +4,7 @@ import { describeError } from "../base/errors.ts";
 import { Lifetime, type Disposable } from "../base/lifetime.ts";
 import { fields, text } from "../base/fields.ts";
 import type { RawEvent } from "./normalise.ts";
-import { authorization, type Connection } from "./server.ts";
+import { authorization, fetchFrom, type Connection } from "./connection.ts";
 
 export type StreamSignal =
   /** The stream is open; what happened before must be fetched by REST. */
@@ -104,7 +104,7 @@ async function fetchStream(
     late.abort(new Error(`no answer within ${String(limit / 1000)} s`));
   }, limit);
   try {
-    const response = await fetch(url, {
+    const response = await fetchFrom(options.connection)(url, {
       ...init,
       headers: { ...init.headers, authorization: authorization(options.connection) },
       signal: AbortSignal.any([init.signal, late.signal]),

@@ -1,4 +1,3 @@
-import { OpenAgentError } from "../base/errors.ts";
 import { fileEdits } from "../opencode/fileEdits.ts";
 import type { Engine } from "../opencode/engine.ts";
 import { isNothing, joinDiffs, type ChangedFile, type Changes, type FileDiff } from "../protocol/changes.ts";
@@ -42,14 +41,14 @@ export async function changesOf(
   store: Store,
   head: MissionHead,
   range: TurnRange,
-  ensureEngine: () => Promise<Engine>,
+  engineOf: (head: MissionHead) => Promise<Engine>,
 ): Promise<Changes> {
   const turns = turnsIn(store, head, range);
   const snapshots = snapshotsIn(store, head);
   const told = diffsOfEdits(editsIn(store, head), readText);
   const files = new Map<string, FileDiff & { turns: string[]; reported: boolean }>();
   for (const turn of turns) {
-    const taken = snapshots.has(turn) ? await askDiffs(head, turn, ensureEngine) : [];
+    const taken = snapshots.has(turn) ? await askDiffs(head, turn, engineOf) : [];
     const diffs = new Map([...(told.get(turn)?.values() ?? []), ...taken].map((diff) => [diff.path, diff]));
     for (const diff of diffs.values()) {
       const earlier = files.get(diff.path);
@@ -70,14 +69,13 @@ export async function changesOf(
   return { files: result, snapshots: turns.length === 0 || turns.some((turn) => snapshots.has(turn)) };
 }
 
-async function askDiffs(head: MissionHead, turn: string, ensureEngine: () => Promise<Engine>): Promise<FileDiff[]> {
+async function askDiffs(
+  head: MissionHead,
+  turn: string,
+  engineOf: (head: MissionHead) => Promise<Engine>,
+): Promise<FileDiff[]> {
   if (head.sessionId === undefined) return [];
-  const engine = await ensureEngine();
-  if (engine.id !== head.server)
-    throw new OpenAgentError(
-      "opencode_unreachable",
-      `The changes of this mission are with another OpenCode server (${head.server}).`,
-    );
+  const engine = await engineOf(head);
   return engine.diff({ sessionId: head.sessionId, directory: head.directory }, turn);
 }
 

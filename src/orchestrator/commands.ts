@@ -4,16 +4,21 @@ import { OpenAgentError } from "../base/errors.ts";
 import { isRunning, parseModel, verdicts, type MissionHead } from "../protocol/mission.ts";
 import { attachmentLimit } from "../protocol/attachment.ts";
 import { requestOf } from "../protocol/event.ts";
+import type { ImportReport } from "../protocol/exchange.ts";
 import { openRequests, permissionModes, ruleScopes } from "../protocol/permission.ts";
 import type { Choices, CommandChoice, LoginAttempt, Provider } from "../opencode/engine.ts";
 import { checkAttachments } from "./attachments.ts";
+import { resumeInCleanWorkspace, uncleanFiles, type CleanReport, type UncleanFiles } from "./cleanWorkspace.ts";
 import { compactMission } from "./compaction.ts";
 import type { Changes, RevertReport } from "../protocol/changes.ts";
+import { command, type Command } from "./command.ts";
 import { changesOf, turnsIn, type TurnRange } from "./changes.ts";
 import { endpointSchema, type Endpoint } from "./endpoints.ts";
+import { importMissions } from "./importing.ts";
 import type { Leader } from "./leader.ts";
 import { edited, moved, removed } from "./queue.ts";
 import { forkMission, revertTurn, unrevert } from "./reverting.ts";
+import { workspaceCommands, workspaceId } from "./workspaceCommands.ts";
 
 /**
  * Everything that can be asked of the leader, by the user interface, a second window or an HTTP client alike. Each
@@ -55,28 +60,19 @@ const attachment = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("agent"), name: agent, mention: z.string().min(1).max(500) }),
 ]);
 const commandCall = z.object({ name: z.string().min(1).max(500), arguments: z.string().max(1_000_000) });
+/** Either; with both, the directory is one inside of the workspace. */
+const missionPlace = { directory: directory.optional(), workspaceId: workspaceId.optional() };
 const choice = { agent: agent.optional(), model: model.optional() };
 
-interface Command<Input extends z.ZodType, Result> {
-  input: Input;
-  run(leader: Leader, input: z.output<Input>, signal: AbortSignal): Promise<Result> | Result;
-}
-
-function command<Input extends z.ZodType, Result>(
-  input: Input,
-  run: (leader: Leader, input: z.output<Input>, signal: AbortSignal) => Promise<Result> | Result,
-): Command<Input, Result> {
-  return { input, run };
-}
-
 export const commands = {
+  ...workspaceCommands,
   createMission: command(
-    z.object({ text: messageText, directory, title: z.string().min(1).max(500).optional(), ...choice }),
+    z.object({ text: messageText, ...missionPlace, title: z.string().min(1).max(500).optional(), ...choice }),
     (leader, input): MissionHead => leader.create(input),
   ),
   /** A mission without a first message yet. */
   createEmptyMission: command(
-    z.object({ directory, title: z.string().min(1).max(500), ...choice }),
+    z.object({ ...missionPlace, title: z.string().min(1).max(500), ...choice }),
     (leader, input): MissionHead => leader.create({ text: "", ...input }),
   ),
   sendMessage: command(
@@ -97,6 +93,13 @@ export const commands = {
   ),
   resumeMission: command(z.object({ missionId }), (leader, input) => {
     leader.runner(input.missionId).resume();
+  }),
+  /** What `resumeInCleanWorkspace` would put away. */
+  uncleanFiles: command(z.object({ missionId }), (leader, input): Promise<UncleanFiles> => {
+    return uncleanFiles(leader, input.missionId);
+  }),
+  resumeInCleanWorkspace: command(z.object({ missionId }), (leader, input): Promise<CleanReport> => {
+    return resumeInCleanWorkspace(leader, input.missionId);
   }),
   editMessage: command(
     z.object({ missionId, queueId, text: messageText, command: commandCall.optional() }),
@@ -145,11 +148,18 @@ export const commands = {
     if (input.archived) requireIdle(runner.head);
     runner.update([{ type: "mission_updated", archivedAt: input.archived ? Date.now() : null }]);
   }),
+  pinMission: command(z.object({ missionId, pinned: z.boolean() }), (leader, input) => {
+    leader.runner(input.missionId).update([{ type: "mission_updated", pinned: input.pinned }]);
+  }),
   setMissionChoice: command(
     z.object({ missionId, agent: agent.nullable().optional(), model: model.nullable().optional() }),
     (leader, { missionId: id, ...change }) => {
       leader.runner(id).update([{ type: "mission_updated", ...change }]);
     },
+  ),
+  /** Takes in the missions of a file: an original Open Agent's `missions*.db`, or a JSON export. */
+  importMissions: command(z.object({ path }), (leader, input): Promise<ImportReport> =>
+    importMissions(leader, input.path),
   ),
   deleteMission: command(z.object({ missionId }), (leader, input) => leader.remove(input.missionId)),
   answerPermission: command(
@@ -182,7 +192,7 @@ export const commands = {
     z.object({ missionId, messageId: messageId.optional(), following: z.boolean().optional() }),
     (leader, { missionId: id, messageId: turn, following }): Promise<Changes> => {
       const range: TurnRange = turn === undefined ? all : { kind: following ? "from" : "one", messageId: turn };
-      return changesOf(leader.store, leader.runner(id).head, range, () => leader.engineHost.ensure());
+      return changesOf(leader.store, leader.runner(id).head, range, (head) => leader.engineOf(head));
     },
   ),
   acceptChanges: command(z.object({ missionId, paths: z.array(z.string().min(1)).min(1) }), (leader, input) => {
@@ -200,7 +210,7 @@ export const commands = {
     forkMission(leader, input.missionId, input.after),
   ),
   choices: command(z.object({ directory }), async (leader, input): Promise<Choices> => {
-    return leader.choices(await leader.engineHost.ensure(), input.directory);
+    return leader.choices(await leader.engines.main.ensure(), input.directory);
   }),
   /** What a message of a mission in this directory can call as `/name`. */
   commands: command(z.object({ directory }), async (leader, input): Promise<CommandChoice[]> => {
@@ -216,12 +226,12 @@ export const commands = {
       metadata: z.record(z.string(), z.string()).default({}),
     }),
     async (leader, input) => {
-      await (await leader.engineHost.ensure()).setKey(input.providerId, input.key, input.metadata);
+      await (await leader.engines.main.ensure()).setKey(input.providerId, input.key, input.metadata);
       await leader.loginsChanged();
     },
   ),
   removeLogin: command(z.object({ providerId }), async (leader, input) => {
-    await (await leader.engineHost.ensure()).removeLogin(input.providerId);
+    await (await leader.engines.main.ensure()).removeLogin(input.providerId);
     await leader.loginsChanged();
   }),
   beginLogin: command(
@@ -246,7 +256,7 @@ export const commands = {
   setEndpoint: command(endpointSchema, (leader, input) => leader.setEndpoint(input.id, input)),
   removeEndpoint: command(z.object({ id: z.string() }), (leader, input) => leader.setEndpoint(input.id, undefined)),
   startServer: command(z.object({}), async (leader): Promise<void> => {
-    await leader.engineHost.ensure();
+    await leader.engines.main.ensure();
   }),
   restartServer: command(z.object({}), (leader) => leader.restart()),
 };

@@ -5,13 +5,16 @@ import { fields, text } from "../base/fields.ts";
 import { Emitter } from "../base/event.ts";
 import { Lifetime, type Disposable } from "../base/lifetime.ts";
 import type { Logger } from "../base/log.ts";
-import { OpenCodeServer, serverLogPath } from "../opencode/server.ts";
+import { serverLogPath } from "../opencode/server.ts";
 import type { EngineState } from "../protocol/engineState.ts";
 import type { EventBatch } from "../protocol/event.ts";
 import type { MissionHead } from "../protocol/mission.ts";
 import type { PermissionMode } from "../protocol/permission.ts";
+import type { Workspace } from "../protocol/workspace.ts";
 import { tryLock } from "../store/lock.ts";
 import { Store } from "../store/store.ts";
+import { createBackends, type BackendSettings } from "../workspace/backends.ts";
+import { Registry } from "../workspace/registry.ts";
 import { attachmentsFolder, keepAttachment } from "./attachments.ts";
 import { compareBuilds } from "./build.ts";
 import { changedPaths, turnOf, type ChangedPaths } from "./changes.ts";
@@ -19,9 +22,12 @@ import { runCommand, type CommandInput, type CommandName, type CommandResult } f
 import type { DataPaths } from "./dataFolder.ts";
 import { dropSocket, readLeaderRecord, serveEndpoint, type Endpoint, type LeaderRecord } from "./endpoint.ts";
 import { askLeader, hearTicks } from "./follower.ts";
+import { mainServer, serverKey, type EngineNews } from "./engines.ts";
+import { insideHost, mainHost } from "./hosts.ts";
 import { Hub } from "./hub.ts";
 import { Leader, waitingMissions } from "./leader.ts";
 import type { Tick } from "./wire.ts";
+import { buildLogPath } from "./workspaces.ts";
 
 export interface CoreSettings {
   /** Absolute path of an OpenCode executable. */
@@ -50,6 +56,8 @@ export interface CoreOptions {
   /** Folders whose `node_modules` may hold the npm package of OpenCode. */
   packageFolders: readonly string[];
   ripgrepFolder?: string;
+  /** Where the file systems of containers come from and lie, when that is not what is usual. */
+  containers?: Omit<BackendSettings, "data">;
   settings: () => CoreSettings;
   /** Password of the attached server. */
   attachedPassword: () => Promise<string | undefined>;
@@ -90,18 +98,21 @@ export class Core {
   readonly #lifetime = new Lifetime();
   readonly #headChanged = this.#lifetime.add(new Emitter<MissionHead>());
   readonly #removed = this.#lifetime.add(new Emitter<string>());
-  readonly #engineChanged = this.#lifetime.add(new Emitter<EngineState>());
+  readonly #engineChanged = this.#lifetime.add(new Emitter<EngineNews>());
+  readonly #workspacesChanged = this.#lifetime.add(new Emitter<void>());
   readonly #fault = this.#lifetime.add(new Emitter<string | undefined>());
   readonly #reloaded = this.#lifetime.add(new Emitter<void>());
   readonly #news = this.#lifetime.add(new Emitter<News>());
   readonly #retry = this.#lifetime.add(new Timer());
   #role: Role = { kind: "seeking" };
-  #engineState: EngineState = { kind: "stopped" };
+  readonly #registry: Registry;
+  readonly #engineStates = new Map<string, EngineState>([[mainServer, { kind: "stopped" }]]);
 
   /** A mission is new, or something but its transcript has changed. */
   readonly onHead = this.#headChanged.event;
   readonly onRemoved = this.#removed.event;
   readonly onEngineState = this.#engineChanged.event;
+  readonly onWorkspaces = this.#workspacesChanged.event;
   /** Events cannot be stored (why), or can again (undefined). */
   readonly onStoreFault = this.#fault.event;
   /** Anything may have changed: what is shown should be read anew. */
@@ -111,6 +122,7 @@ export class Core {
   constructor(options: CoreOptions) {
     this.#options = options;
     this.paths = options.paths;
+    this.#registry = new Registry(options.paths.workspaces);
     // The folder may be one that the user named and has for other things too; the ones in it are ours.
     mkdirSync(options.paths.root, { recursive: true, mode: 0o700 });
     this.store = new Store({
@@ -120,8 +132,14 @@ export class Core {
     void this.#seek();
   }
 
+  /** The state of the agent server that the settings name. */
   get engineState(): EngineState {
-    return this.#engineState;
+    return this.engineStateOf(mainServer);
+  }
+
+  /** The state of the agent server that the head of a mission names. */
+  engineStateOf(server: string): EngineState {
+    return this.#engineStates.get(serverKey(server)) ?? { kind: "stopped" };
   }
 
   get isLeading(): boolean {
@@ -228,6 +246,16 @@ export class Core {
     if (this.#role.kind === "leading") this.#role.leader.settingsChanged();
   }
 
+  /** The workspaces on record, and what is wrong with records that do not parse. */
+  workspaces(): { workspaces: Workspace[]; problems: string[] } {
+    return this.#registry.list();
+  }
+
+  /** The log of a workspace's latest build. */
+  buildLogPath(workspaceId: string): string {
+    return buildLogPath(this.paths.workspaces, workspaceId);
+  }
+
   attachmentsFolder(missionId: string): string {
     return attachmentsFolder(this.paths.missions, missionId);
   }
@@ -278,7 +306,7 @@ export class Core {
         build,
         run: (name, input, signal) =>
           name === handOver ? this.#handOver(input) : this.#runFor(leader, name, input, signal),
-        greeting: () => [{ kind: "engine", state: this.#engineState }],
+        greeting: () => [...this.#engineStates].map(([server, state]) => ({ kind: "engine", server, state })),
         log,
       });
     } catch (error) {
@@ -295,9 +323,9 @@ export class Core {
     }
     this.#role = { kind: "leading", leader, endpoint, lock };
     this.#lifetime.add(
-      leader.engineHost.onDidChange((state) => {
-        this.#setEngineState(state);
-        endpoint.tell({ kind: "engine", state });
+      leader.engines.onDidChange((news) => {
+        this.#setEngineState(news);
+        endpoint.tell({ kind: "engine", ...news });
       }),
     );
     log.info(`This process (${String(process.pid)}) runs the missions of ${paths.root}.`);
@@ -306,7 +334,7 @@ export class Core {
   }
 
   #newLeader(tell: (tick: Tick) => void): Leader {
-    const { paths, log, settings, environment, packageFolders, guard, ripgrepFolder } = this.#options;
+    const { paths, log, settings } = this.#options;
     const hub = new Hub();
     this.#lifetime.add(
       hub.onPublished(({ batch, head }) => {
@@ -326,27 +354,21 @@ export class Core {
       store: this.store,
       hub,
       log,
-      server: (providers) =>
-        new OpenCodeServer({
-          folder: paths.opencode,
-          record: paths.serverRecord,
-          guard,
-          ...(ripgrepFolder !== undefined && { ripgrepFolder }),
-          providers,
-          log,
-          environment,
-          packageFolders,
-          configured: () => settings().executable,
-          passEnvironment: () => settings().passEnvironment ?? [],
-        }),
+      mainHost: (hears) => mainHost(this.#options, hears),
+      insideHost: (workspaces, workspaceId, hears) => insideHost(this.#options, workspaces, workspaceId, hears),
+      workspaces: {
+        registry: this.#registry,
+        backends: createBackends({ data: paths.root, ...this.#options.containers }),
+        folder: paths.workspaces,
+        worktrees: paths.worktrees,
+        onChange: () => {
+          this.#workspacesChanged.fire();
+          tell({ kind: "workspaces" });
+        },
+      },
       maxParallelMissions: () => settings().maxParallelMissions ?? 4,
       permissions: () => settings().permissions ?? "ask",
       attachedUrl: () => settings().attachedUrl,
-      attachment: async () => {
-        const url = settings().attachedUrl;
-        if (url === undefined) return undefined;
-        return { url, username: "opencode", password: (await this.#options.attachedPassword()) ?? "" };
-      },
       endpointsPath: paths.endpoints,
       missionsFolder: paths.missions,
       onStoreFault: (error) => {
@@ -401,7 +423,7 @@ export class Core {
     if (compareBuilds(build, this.#options.build) <= 0)
       throw new OpenAgentError("invalid_input", `Build ${build} is not newer.`);
     // A server that is being started is on record only then.
-    if (this.#role.kind === "leading") await this.#role.leader.engineHost.settled();
+    if (this.#role.kind === "leading") await this.#role.leader.engines.settled();
     const role = this.#role;
     if (role.kind !== "leading") throw noLeadHere();
     this.#options.log.info(`The newer build ${build} runs the missions from here on.`);
@@ -429,7 +451,10 @@ export class Core {
         this.#removed.fire(tick.missionId);
         return;
       case "engine":
-        this.#setEngineState(tick.state);
+        this.#setEngineState(tick);
+        return;
+      case "workspaces":
+        this.#workspacesChanged.fire();
         return;
       case "storeFault":
         this.#fault.fire(tick.message);
@@ -437,9 +462,9 @@ export class Core {
     }
   }
 
-  #setEngineState(state: EngineState): void {
-    this.#engineState = state;
-    this.#engineChanged.fire(state);
+  #setEngineState({ server, state }: EngineNews): void {
+    this.#engineStates.set(server, state);
+    this.#engineChanged.fire({ server, state });
   }
 
   /** Lets go. The server is left running when a mission is at work or another process may take over. */
@@ -452,7 +477,7 @@ export class Core {
       const keeps = this.#options.settings().keepRunning ?? true;
       const needed = role.endpoint.followers > 0 || (keeps && role.leader.isBusy);
       role.endpoint.dispose();
-      if (!needed) await role.leader.engineHost.stop();
+      if (!needed) await role.leader.engines.stop();
       role.leader.dispose();
       role.lock.dispose();
     }

@@ -18,6 +18,18 @@ export interface DataPaths {
   /** All that belongs to our OpenCode server. */
   opencode: string;
   endpoints: string;
+  /** What workspaces there are, a file each, and a folder each for the server inside. */
+  workspaces: string;
+  /** File systems of containers. */
+  containers: string;
+  /** Git worktrees that missions work in. */
+  worktrees: string;
+}
+
+/** Where the file systems of containers come from, when the environment says so: several data folders can share them. */
+export function containersIn(environment: NodeJS.ProcessEnv): { templates?: string } {
+  const templates = environment["OPEN_AGENT_CONTAINER_TEMPLATES"];
+  return templates ? { templates } : {};
 }
 
 /**
@@ -50,5 +62,8 @@ export function dataPaths(
     apiToken: join(runtime, "api-token"),
     opencode,
     endpoints: join(opencode, "endpoints.json"),
+    workspaces: join(root, `workspaces${suffix}`),
+    containers: join(root, "containers"),
+    worktrees: join(root, "worktrees"),
   };
 }

@@ -6,15 +6,17 @@ import type { Logger } from "../base/log.ts";
 import type { Engine } from "../opencode/engine.ts";
 import { engineV1 } from "../opencode/engineV1.ts";
 import { isSupported } from "../opencode/locate.ts";
-import { authorization, type Connection, type OpenCodeServer } from "../opencode/server.ts";
+import { authorization, fetchFrom, type Connection } from "../opencode/connection.ts";
+import type { OpenCodeServer } from "../opencode/server.ts";
 import type { StreamSignal } from "../opencode/stream.ts";
 import type { EngineState } from "../protocol/engineState.ts";
-import { ownServer } from "../protocol/mission.ts";
 
 /** A server that the user runs, to be used in place of our own. */
 export type Attachment = Connection;
 
 export interface EngineHostOptions {
+  /** The id of our server's engine. */
+  id: string;
   server: OpenCodeServer;
   /** Asked whenever a connection is made. */
   attachment: () => Promise<Attachment | undefined>;
@@ -41,7 +43,7 @@ export class EngineHost implements Disposable {
       options.server.onDidChange((state) => {
         if (state.kind === "starting") this.#set({ kind: "starting", since: state.since });
         else if (state.kind === "failed") this.#setFailed(state.error);
-        else if (state.kind === "stopped" && this.#current?.engine.id === ownServer && !this.#ending) {
+        else if (state.kind === "stopped" && this.#current?.engine.id === options.id && !this.#ending) {
           this.#drop();
           this.#set({ kind: "stopped" });
           options.onServerDied();
@@ -82,7 +84,7 @@ export class EngineHost implements Disposable {
   async #connect(): Promise<Engine> {
     try {
       const attachment = await this.#options.attachment();
-      const wanted = attachment?.url ?? ownServer;
+      const wanted = attachment?.url ?? this.#options.id;
       if (this.#current && this.#current.engine.id !== wanted) this.#drop();
       if (!this.#current) await this.#open(wanted, attachment);
       // The stream should be open before a prompt goes out, so that nothing has to be fetched later.
@@ -166,7 +168,7 @@ export class EngineHost implements Disposable {
 async function askHealth(connection: Connection): Promise<string> {
   let response: Response;
   try {
-    response = await fetch(new URL("/global/health", connection.url), {
+    response = await fetchFrom(connection)(new URL("/global/health", connection.url), {
       headers: { authorization: authorization(connection) },
       signal: AbortSignal.timeout(5_000),
     });

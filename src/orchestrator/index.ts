@@ -2,7 +2,8 @@
 export { Core, type CoreSettings } from "./core.ts";
 export type { CommandInput, CommandName, CommandResult } from "./commands.ts";
 export { readToolInput } from "./toolInputs.ts";
-export { dataPaths, type DataPaths } from "./dataFolder.ts";
+export { containersIn, dataPaths, type DataPaths } from "./dataFolder.ts";
 export { nativeBindingIn } from "../store/nativeBinding.ts";
 export type { Endpoint as ModelEndpoint } from "./endpoints.ts";
 export type { Choices, CommandChoice, LoginField, LoginMethod, ModelChoice, Provider } from "../opencode/engine.ts";
+export { exportFormats, exportMission, type ExportFormat } from "./exporting.ts";

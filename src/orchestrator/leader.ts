@@ -6,31 +6,37 @@ import type { Logger } from "../base/log.ts";
 import type { Choices, Engine } from "../opencode/engine.ts";
 import { translatorV1 } from "../opencode/engineV1.ts";
 import { parentOf, sessionOf, type RawEvent } from "../opencode/normalise.ts";
-import type { OpenCodeServer } from "../opencode/server.ts";
 import type { StreamSignal } from "../opencode/stream.ts";
 import type { EventBody } from "../protocol/event.ts";
 import { formatModel, isRunning, ownServer, titleOf, type MissionHead, type ModelRef } from "../protocol/mission.ts";
 import type { PermissionMode } from "../protocol/permission.ts";
-import type { Appended, Store } from "../store/store.ts";
+import type { Appended, Past, Store } from "../store/store.ts";
 import { reportedChanges } from "./changes.ts";
 import { dropAttachments } from "./attachments.ts";
-import { asProviders, readEndpoints, writeEndpoints, type Endpoint } from "./endpoints.ts";
-import { EngineHost, type Attachment } from "./engineHost.ts";
+import { readEndpoints, writeEndpoints, type Endpoint } from "./endpoints.ts";
+import type { EngineHost } from "./engineHost.ts";
+import { Engines, mainServer, serverKey, type HostOptions } from "./engines.ts";
 import type { Hub } from "./hub.ts";
+import { placeFor } from "./missionPlace.ts";
 import { allowedBy } from "./permissions.ts";
 import { MissionRunner } from "./missionRunner.ts";
 import type { RunnerContext } from "./runnerContext.ts";
+import { Upkeep } from "./upkeep.ts";
+import { Workspaces, type WorkspacesOptions } from "./workspaces.ts";
 
 export interface LeaderOptions {
   store: Store;
   hub: Hub;
   log: Logger;
-  server: (providers: () => Record<string, unknown>) => OpenCodeServer;
+  /** The host of the server that the settings name. */
+  mainHost: (options: HostOptions) => EngineHost;
+  /** The host of the server inside of a workspace. */
+  insideHost: (workspaces: Workspaces, workspaceId: string, options: HostOptions) => EngineHost;
+  workspaces: Omit<WorkspacesOptions, "log">;
   maxParallelMissions: () => number;
   permissions: () => PermissionMode;
   /** URL of the server that the user's settings name in place of ours. */
   attachedUrl: () => string | undefined;
-  attachment: () => Promise<Attachment | undefined>;
   /** File of the endpoints that the user added. */
   endpointsPath: string;
   /** Holds a folder for each mission with files. */
@@ -43,8 +49,8 @@ const storeRetryMs = 3_000;
 
 /** The one process that drives missions: owns the agent server, takes in its events, sends what is queued. */
 export class Leader implements Disposable {
-  readonly engineHost: EngineHost;
-  readonly server: OpenCodeServer;
+  readonly engines: Engines;
+  readonly workspaces: Workspaces;
   readonly #options: LeaderOptions;
   readonly #lifetime = new Lifetime();
   readonly #runners = new Map<string, MissionRunner>();
@@ -56,6 +62,7 @@ export class Leader implements Disposable {
   /** Missions that run a turn or are about to. */
   readonly #admitted = new Set<string>();
   readonly #storeRetry = this.#lifetime.add(new Timer());
+  readonly #upkeep: Upkeep;
   readonly #context: RunnerContext;
 
   constructor(options: LeaderOptions) {
@@ -67,14 +74,14 @@ export class Leader implements Disposable {
       publish: (stored, before) => {
         this.#publish(stored, before);
       },
-      ensureEngine: () => this.engineHost.ensure(),
-      connectedEngine: () => this.engineHost.connected,
+      ensureEngine: (server) => this.engines.ensure(server),
+      connectedEngine: (server) => this.engines.connected(server),
       admit: (missionId) => this.#admit(missionId),
       release: (missionId) => {
         this.#release(missionId);
       },
       defaultModel: (engine, directory, agent) => this.defaultModel(engine, directory, agent),
-      allowedBy: (request, head) => allowedBy(request, head, options.store.rules(), options.permissions()),
+      allowedBy: (request, head) => allowedBy(request, head, options.store.rules(), this.#defaultMode(head)),
       addRules: (rules) => rules.map((rule) => options.store.addRule(rule)),
       rulesChanged: () => {
         this.#weighRequests();
@@ -84,17 +91,18 @@ export class Leader implements Disposable {
       },
     };
     options.store.refresh();
-    this.server = this.#lifetime.add(options.server(() => asProviders(readEndpoints(options.endpointsPath))));
-    this.engineHost = this.#lifetime.add(
-      new EngineHost({
-        server: this.server,
-        attachment: options.attachment,
-        log: options.log,
-        onSignal: (signal) => {
-          this.#onSignal(signal);
+    const { store, hub, log } = options;
+    this.#upkeep = this.#lifetime.add(new Upkeep({ store, hub, log, isBusy: () => this.isBusy }));
+    this.workspaces = this.#lifetime.add(new Workspaces({ ...options.workspaces, log: options.log }));
+    this.engines = this.#lifetime.add(
+      new Engines({
+        main: options.mainHost,
+        inside: (workspaceId, hears) => options.insideHost(this.workspaces, workspaceId, hears),
+        onSignal: (signal, server) => {
+          this.#onSignal(signal, server);
         },
-        onServerDied: () => {
-          void this.#revive();
+        onDied: (server) => {
+          void this.#revive(server);
         },
       }),
     );
@@ -103,17 +111,40 @@ export class Leader implements Disposable {
   /** Takes up what an earlier leader left: its server, and the missions that ran. */
   async start(): Promise<void> {
     if (this.#options.store.newer) return;
+    this.#upkeep.start();
+    this.workspaces.start().catch((error: unknown) => {
+      this.#options.log.warn(`Worktrees could not be looked for: ${describeError(error)}`);
+    });
     const waiting = this.#options.store.listRunning();
     for (const { id } of waiting) this.#admitted.add(id);
+    const main = this.#takeUp(mainServer, () =>
+      waiting.some((head) => serverKey(head.server) === mainServer)
+        ? this.engines.main.ensure()
+        : this.engines.main.adopt(),
+    );
+    const inside = new Set(waiting.map(({ server }) => serverKey(server)).filter((server) => server !== mainServer));
+    await Promise.all([main, ...[...inside].map((server) => this.#takeUp(server, () => this.engines.ensure(server)))]);
+    this.#wakePending();
+  }
+
+  async #takeUp(server: string, connect: () => Promise<unknown>): Promise<void> {
     try {
-      if (waiting.length > 0) await this.engineHost.ensure();
-      else await this.engineHost.adopt();
+      await connect();
     } catch (error) {
       if (this.#lifetime.ended) return;
       this.#options.log.warn(`OpenCode could not be taken up again: ${describeError(error)}`);
-      for (const head of waiting) this.#cutOff(head);
+      for (const head of this.#runningOn(server)) this.#cutOff(head);
     }
-    this.#wakePending();
+  }
+
+  /** The missions at work on a server. */
+  #runningOn(server: string): MissionHead[] {
+    return this.#options.store.listRunning().filter((head) => serverKey(head.server) === server);
+  }
+
+  /** The runners of missions on a server. */
+  #runnersOn(server: string): MissionRunner[] {
+    return [...this.#runners.values()].filter((runner) => serverKey(runner.head.server) === server);
   }
 
   #wakePending(): void {
@@ -165,16 +196,21 @@ export class Leader implements Disposable {
     return this.#options.store.listRunning().length > 0;
   }
 
+  /** In a container the agent may do anything, unless the user says otherwise for the mission. */
+  #defaultMode({ server }: MissionHead): PermissionMode {
+    return serverKey(server) === mainServer ? this.#options.permissions() : "allow-all";
+  }
+
   // --- events -------------------------------------------------------------------------------------------------------
 
-  #onSignal(signal: StreamSignal): void {
+  #onSignal(signal: StreamSignal, server: string): void {
     if (signal.kind === "event") {
       this.#route(signal.event);
     } else if (signal.kind === "lost") {
-      for (const runner of this.#runners.values()) runner.lost();
+      for (const runner of this.#runnersOn(server)) runner.lost();
     } else {
-      for (const head of this.#options.store.listRunning()) this.runner(head.id);
-      for (const runner of this.#runners.values()) void runner.connected();
+      for (const head of this.#runningOn(server)) this.runner(head.id);
+      for (const runner of this.#runnersOn(server)) void runner.connected();
     }
   }
 
@@ -200,18 +236,11 @@ export class Leader implements Disposable {
     return runner;
   }
 
-  /** The server ended by itself. Starts it again to see what it had finished; without it, whatever ran is cut off. */
-  async #revive(): Promise<void> {
-    for (const runner of this.#runners.values()) runner.lost();
+  /** A server ended by itself. Starts it again to see what it had finished; without it, whatever ran is cut off. */
+  async #revive(server: string): Promise<void> {
+    for (const runner of this.#runnersOn(server)) runner.lost();
     this.#choices.clear();
-    const waiting = this.#options.store.listRunning();
-    if (waiting.length === 0) return;
-    try {
-      await this.engineHost.ensure();
-    } catch (error) {
-      this.#options.log.warn(`OpenCode could not be started again: ${describeError(error)}`);
-      for (const head of waiting) this.#cutOff(head);
-    }
+    if (this.#runningOn(server).length > 0) await this.#takeUp(server, () => this.engines.ensure(server));
   }
 
   #cutOff(head: MissionHead): void {
@@ -260,14 +289,22 @@ export class Leader implements Disposable {
     return this.#options.store;
   }
 
-  create(input: { text: string; directory: string; title?: string; agent?: string; model?: ModelRef }): MissionHead {
-    const { text, directory, title, ...choice } = input;
+  /** In a workspace, the mission works in its folder, or in a folder inside of it. */
+  create(input: {
+    text: string;
+    directory?: string;
+    workspaceId?: string;
+    title?: string;
+    agent?: string;
+    model?: ModelRef;
+  }): MissionHead {
+    const { text, title, agent, model } = input;
     const created: EventBody = {
       type: "mission_created",
       title: title ?? titleOf(text),
-      directory,
-      server: this.#serverId,
-      ...choice,
+      ...placeFor(input, this.workspaces, this.#serverId),
+      ...(agent !== undefined && { agent }),
+      ...(model && { model }),
     };
     const { id } = this.begin([created]);
     if (text !== "") this.runner(id).send({ text });
@@ -283,6 +320,14 @@ export class Leader implements Disposable {
     return head;
   }
 
+  /** Stores a mission that was elsewhere before. */
+  takeIn(missionId: string, parts: readonly Past[]): MissionHead {
+    const { store, hub } = this.#options;
+    const { events, head, prev, seq } = store.takeIn(missionId, parts);
+    hub.publish({ batch: { missionId, prev, seq, events }, head });
+    return head;
+  }
+
   async remove(missionId: string): Promise<void> {
     const { store, hub } = this.#options;
     const head = store.head(missionId);
@@ -290,11 +335,12 @@ export class Leader implements Disposable {
       throw new OpenAgentError("mission_busy", "The mission is at work. Stop it first.", { missionId });
     this.#runners.get(missionId)?.dispose();
     this.#runners.delete(missionId);
+    // The files first: a mission that is still listed can be deleted again.
+    dropAttachments(this.#options.missionsFolder, missionId);
     store.remove(missionId);
     hub.remove(missionId);
-    dropAttachments(this.#options.missionsFolder, missionId);
     this.#release(missionId);
-    const engine = this.engineHost.connected;
+    const engine = this.engines.connected(head.server);
     if (engine?.id !== head.server || head.sessionId === undefined) return;
     try {
       await engine.deleteSession({ sessionId: head.sessionId, directory: head.directory });
@@ -306,12 +352,12 @@ export class Leader implements Disposable {
   /** The engine, started if need be, for a question about a directory. */
   engineFor(directory: string): Promise<Engine> {
     this.#used.add(directory);
-    return this.engineHost.ensure();
+    return this.engines.main.ensure();
   }
 
-  /** The engine that holds a mission's session, started if need be. Throws `opencode_unreachable` when it is another one. */
+  /** The engine that holds a mission's session, started if need be. */
   async engineOf({ server }: MissionHead): Promise<Engine> {
-    const engine = await this.engineHost.ensure();
+    const engine = await this.engines.ensure(server);
     if (engine.id === server) return engine;
     throw new OpenAgentError("opencode_unreachable", `This mission lives on another OpenCode server (${server}).`);
   }
@@ -329,7 +375,7 @@ export class Leader implements Disposable {
 
   /** Writes down how much the context of the mission's model holds, so that it is known without asking a server. */
   async #noteLimit({ id, server, directory, usedModel, contextLimit: known }: MissionHead): Promise<void> {
-    const engine = this.engineHost.connected;
+    const engine = this.engines.connected(server);
     const model = usedModel && formatModel(usedModel);
     if (model === undefined || model === known?.model || engine?.id !== server) return;
     try {
@@ -370,7 +416,7 @@ export class Leader implements Disposable {
   }
 
   async #reloadOutdated(): Promise<void> {
-    const engine = this.engineHost.connected;
+    const engine = this.engines.main.connected;
     if (!engine || this.#outdated.size === 0) return;
     const busy = new Set(this.#options.store.listRunning().map((head) => head.directory));
     for (const directory of [...this.#outdated].filter((one) => !busy.has(one))) {
@@ -394,15 +440,14 @@ export class Leader implements Disposable {
 
   /** Ends our server and starts it again. Whatever runs is interrupted. */
   async restart(): Promise<void> {
-    const waiting = this.#options.store.listRunning();
-    for (const runner of this.#runners.values()) runner.lost();
+    for (const runner of this.#runnersOn(mainServer)) runner.lost();
     this.#choices.clear();
     this.#outdated.clear();
-    await this.engineHost.stop();
+    await this.engines.main.stop();
     try {
-      await this.engineHost.ensure();
+      await this.engines.main.ensure();
     } catch (error) {
-      for (const head of waiting) this.#cutOff(head);
+      for (const head of this.#runningOn(mainServer)) this.#cutOff(head);
       throw error;
     }
   }

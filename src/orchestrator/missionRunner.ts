@@ -17,7 +17,7 @@ import {
 import { Coalescer } from "./coalesce.ts";
 import * as delivery from "./delivery.ts";
 import { cutOff, failureOf } from "./failures.ts";
-import { held, inState, released, urged } from "./queue.ts";
+import { first, held, inState, released, urged } from "./queue.ts";
 import { RequestDesk } from "./requestDesk.ts";
 import { fetchSnapshot, missedEvents } from "./resync.ts";
 import type { RunnerContext } from "./runnerContext.ts";
@@ -200,7 +200,7 @@ export class MissionRunner {
 
   /** Fetches what the server holds, stores what is missing, and ends the turn when the server says that it is over. */
   async #conclude(): Promise<void> {
-    const engine = this.#context.connectedEngine();
+    const engine = this.#context.connectedEngine(this.#head.server);
     const session = this.#session;
     if (!engine || !session) return;
     this.#lostEvents = 0;
@@ -285,13 +285,14 @@ export class MissionRunner {
     return queueId;
   }
 
-  /** Sends what waits or was held; where nothing does, asks the agent to go on. */
-  resume(): void {
+  /** Sends what waits or was held; where nothing does, asks the agent to go on. It is told the note before anything. */
+  resume(note?: string): void {
     if (this.#head.pending.length === 0) {
-      this.send({ text: "Continue." });
+      this.send({ text: note === undefined ? "Continue." : `Continue. ${note}` });
       return;
     }
-    this.#record(...released(this.#head), ...this.#opening());
+    const told = note === undefined ? [] : [first(this.#head, randomUUID(), note)];
+    this.#record(...told, ...released(this.#head), ...this.#opening());
     this.wake();
   }
 
@@ -316,7 +317,7 @@ export class MissionRunner {
     const session = this.#session;
     if (!session) return;
     this.#stopped = true;
-    const engine = await this.#context.ensureEngine();
+    const engine = await this.#context.ensureEngine(this.#head.server);
     await engine.abort(session);
     this.#settleIn(errorQuietMs);
   }
@@ -359,7 +360,7 @@ export class MissionRunner {
     }
     try {
       delivery.requireFolder(this.#head);
-      const engine = await this.#context.ensureEngine();
+      const engine = await this.#context.ensureEngine(this.#head.server);
       await delivery.requireSendable(engine, this.#head, next);
       const agent = next.agent ?? this.#head.agent;
       const model =

@@ -41,6 +41,12 @@ export function urged(head: MissionHead, queueId: string): EventBody[] {
   return [inState({ ...message, rank: first - 1, urgent: true }, "queued")];
 }
 
+/** A message that is sent before all that waits. */
+export function first(head: MissionHead, queueId: string, text: string): MessageQueued {
+  const rank = Math.min(...head.pending.map(rankOf)) - 1;
+  return { type: "message_queued", queueId, text, rank, state: "queued" };
+}
+
 /** The user stopped the mission: what waits stays, and is not sent by itself. */
 export function held(head: MissionHead): EventBody[] {
   return head.pending

@@ -15,7 +15,7 @@ export interface DeskContext {
   record(...bodies: EventBody[]): void;
   /** What is stored of the mission under a key. */
   stored(key: string): EventBody | undefined;
-  ensureEngine(): Promise<Engine>;
+  ensureEngine(server: string): Promise<Engine>;
   allowedBy(request: PermissionRequest, head: MissionHead): AllowedBy | undefined;
   /** Keeps rules; returns those that say the same already in their place. */
   addRules(rules: readonly PermissionRule[]): PermissionRule[];
@@ -106,13 +106,14 @@ export class RequestDesk {
     );
   }
 
-  #rules(request: PermissionRequest, { patterns = request.always, scope = "mission" }: PermissionAnswer) {
-    const offered = alwaysChoices(request).flat();
-    const other = patterns.find((pattern) => !offered.includes(pattern));
-    if (other !== undefined || patterns.length === 0)
+  #rules(request: PermissionRequest, { patterns, scope = "mission" }: PermissionAnswer) {
+    const choices = alwaysChoices(request);
+    const [offered, chosen] = [choices.flat(), patterns ?? choices[0] ?? []];
+    const other = chosen.find((pattern) => !offered.includes(pattern));
+    if (other !== undefined || chosen.length === 0)
       throw new OpenAgentError("invalid_input", `That request offers no rule “${other ?? ""}”.`);
     const { id, directory } = this.#context.head();
-    return [...new Set(patterns)].map((pattern): PermissionRule => ({
+    return [...new Set(chosen)].map((pattern): PermissionRule => ({
       id: randomUUID(),
       scope,
       ...(scope === "mission" && { missionId: id }),
@@ -127,7 +128,8 @@ export class RequestDesk {
     const { id: requestId, sessionId } = request;
     this.#answering.add(requestId);
     try {
-      await give(await this.#context.ensureEngine(), this.#context.head().directory);
+      const { server, directory } = this.#context.head();
+      await give(await this.#context.ensureEngine(server), directory);
     } catch (error) {
       if (!(error instanceof OpenAgentError) || error.code !== "request_gone") throw error;
       if (this.#find(requestId))

@@ -80,6 +80,7 @@ export async function forkMission(leader: Leader, missionId: string, after: stri
       title: `${head.title.replace(/ \(fork\)$/, "")} (fork)`,
       directory: head.directory,
       server: head.server,
+      ...(head.workspaceId !== undefined && { workspaceId: head.workspaceId }),
       ...(agent !== undefined && { agent }),
       ...(model && { model }),
     },

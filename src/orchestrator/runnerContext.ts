@@ -12,10 +12,10 @@ export interface RunnerContext {
   translator(directory: string): Translator;
   /** Tells the others what was stored. */
   publish(stored: Appended, before: MissionHead): void;
-  /** The engine, started if need be. */
-  ensureEngine(): Promise<Engine>;
-  /** The engine if its stream is open. */
-  connectedEngine(): Engine | undefined;
+  /** The engine of a server, as a mission's head names it, started if need be. */
+  ensureEngine(server: string): Promise<Engine>;
+  /** The same engine if its stream is open. */
+  connectedEngine(server: string): Engine | undefined;
   /** Whether the mission may begin a turn now, as only so many may run at once. If not, it is woken when it may. */
   admit(missionId: string): boolean;
   /** The mission runs no turn any more. */

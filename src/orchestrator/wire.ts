@@ -5,7 +5,8 @@ import type { EngineState } from "../protocol/engineState.ts";
 export type Tick =
   | { kind: "mission"; missionId: string; seq: number; head: boolean }
   | { kind: "removed"; missionId: string }
-  | { kind: "engine"; state: EngineState }
+  | { kind: "engine"; server: string; state: EngineState }
+  | { kind: "workspaces" }
   | { kind: "storeFault"; message: string | undefined };
 
 /** An error as it crosses a process boundary. */

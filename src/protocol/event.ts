@@ -265,6 +265,7 @@ export interface MissionCreated {
   title: string;
   directory: string;
   server: string;
+  workspaceId?: string;
   agent?: string;
   model?: ModelRef;
 }
@@ -274,6 +275,7 @@ export interface MissionUpdated {
   type: "mission_updated";
   title?: string;
   archivedAt?: number | null;
+  pinned?: boolean;
   agent?: string | null;
   model?: ModelRef | null;
   permissions?: PermissionMode | null;

@@ -123,6 +123,18 @@ export type PermissionReply = "once" | "always" | "reject";
 /** The OpenCode server that we start ourselves. */
 export const ownServer = "own";
 
+const insidePrefix = "workspace:";
+
+/** The OpenCode server that runs inside of a workspace. */
+export function serverInside(workspaceId: string): string {
+  return insidePrefix + workspaceId;
+}
+
+/** The workspace inside of which a server runs; undefined when it runs outside of all. */
+export function workspaceOfServer(server: string): string | undefined {
+  return server.startsWith(insidePrefix) ? server.slice(insidePrefix.length) : undefined;
+}
+
 /** A failure as the user may read it. */
 export interface Failure {
   /** OpenCode's name of it, such as `APIError`, or one of ours. */
@@ -182,8 +194,10 @@ export interface MissionHead {
   runState: RunState;
   /** Absolute path in which the agent works. */
   directory: string;
-  /** Which OpenCode holds its session: `ownServer`, or the URL of an attached one. */
+  /** Which OpenCode holds its session: `ownServer`, the URL of an attached one, or `serverInside` a workspace. */
   server: string;
+  /** The workspace that the mission works in; absent where that is the folder itself. */
+  workspaceId?: string;
   agent?: string;
   model?: ModelRef;
   /** In place of the setting. */
@@ -193,6 +207,8 @@ export interface MissionHead {
   createdAt: number;
   updatedAt: number;
   archivedAt?: number;
+  /** The user wants it before all others. */
+  pinned: boolean;
   /** The user's message whose turn runs. */
   turnMessageId?: string;
   /** The user's message from which on the conversation is taken back, until the next message. */

@@ -6,6 +6,7 @@ import type { PermissionReply } from "./mission.ts";
 import type { RuleScope } from "./permission.ts";
 import type { MissionView } from "./reduce.ts";
 import type { Message, Part, ToolPart, Transcript } from "./transcript.ts";
+import type { BackendKind } from "./workspace.ts";
 
 /** What the page keeps of itself over a reload, and what a restored panel is found by. */
 export interface PageState {
@@ -23,6 +24,20 @@ export interface SessionView {
   sessionId: string;
   transcript: Transcript;
   seq: number;
+}
+
+/** A place in a conversation, and what was found there. */
+export interface RevealTarget {
+  messageId: string;
+  partId?: string;
+  /** As they stand there; they are marked. */
+  words: string[];
+}
+
+/** A part of a conversation with messages after it that are left out. */
+export interface Excerpt {
+  transcript: Transcript;
+  hasLater: boolean;
 }
 
 /** Something that can be put into the place of the word at the caret. */
@@ -45,6 +60,14 @@ export interface Suggestion {
 export const composerActions = ["focus", "commands", "context", "send", "previous", "next"] as const;
 export type ComposerAction = (typeof composerActions)[number];
 
+/** The workspace on record that a mission works in, as its panel shows it. */
+export interface PanelWorkspace {
+  name: string;
+  kind: BackendKind;
+  /** It is being built, for which the mission waits. */
+  building: boolean;
+}
+
 export type HostMessage =
   /** The page shows this mission from here on. */
   | {
@@ -53,6 +76,7 @@ export type HostMessage =
       seq: number;
       engine: EngineState;
       folder: string;
+      workspace: PanelWorkspace | undefined;
       canAct: boolean;
       /** The host's clock, and when the agent last gave a sign of life by it. */
       now: number;
@@ -62,8 +86,13 @@ export type HostMessage =
   | { type: "session"; session: SessionView | undefined }
   | { type: "batch"; batch: EventBatch }
   | { type: "earlier"; transcript: Transcript }
+  /** Shows a place of the session in view and marks what was found there. */
+  | { type: "reveal"; target: RevealTarget }
+  /** The answers to the requests of these names. */
+  | ({ type: "around" | "later" } & Excerpt)
   | { type: "detail"; partId: string; detail: PartDetail | undefined }
   | { type: "engine"; state: EngineState }
+  | { type: "workspace"; workspace: PanelWorkspace | undefined }
   /** Events cannot be stored; undefined: they can again. */
   | { type: "fault"; message: string | undefined }
   /** Something that the page asked for was not done. */
@@ -96,6 +125,9 @@ export interface PageRequests {
   ack: { seq: number };
   /** Of the session of a sub-agent, where one is named. */
   earlier: { before: string; sessionId?: string };
+  /** The messages around one, which may be far from those that the page has. */
+  around: { messageId: string; sessionId?: string };
+  later: { after: string; sessionId?: string };
   /** Shows the session of a sub-agent, or the mission's own again. */
   showSession: { sessionId?: string };
   detail: { partId: string };
@@ -153,6 +185,7 @@ export const panelCommands = [
   "unrevert",
   "forkMission",
   "attachFiles",
+  "showBuildLog",
 ] as const;
 export type PanelCommand = (typeof panelCommands)[number];
 

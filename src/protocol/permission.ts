@@ -1,5 +1,6 @@
 /** Who may allow what without asking: modes, rules and how they match. Plain data and total functions. */
 import type { MissionHead, PermissionRequest, UserRequest } from "./mission.ts";
+import { includesAll, shellEffects } from "./shell.ts";
 
 /**
  * `ask`: OpenCode's own configuration decides what is asked, and the user answers. `allow-edits`: edits of files in the
@@ -82,6 +83,23 @@ export function appliesTo(rule: PermissionRule, head: MissionHead): boolean {
 }
 
 /**
+ * Whether a rule of this pattern allows what a request reports as one of its patterns. Of a command it covers redirections
+ * and command substitutions only where it has them itself: who allows `echo *` does not mean `echo x > file`.
+ */
+function covers(pattern: string, reported: string, permission: string): boolean {
+  if (!matchesWildcard(reported, pattern)) return false;
+  return permission !== "bash" || includesAll(shellEffects(pattern), shellEffects(reported));
+}
+
+/** Whether a command redirects or substitutes something that is in none of the patterns that OpenCode reports of it. */
+function hasMoreThanItsPatterns({ permission, patterns, detail }: PermissionRequest): boolean {
+  if (permission !== "bash") return false;
+  const longestFirst = patterns.toSorted((one, other) => other.length - one.length);
+  const rest = longestFirst.reduce((text, pattern) => text.replaceAll(pattern, " "), detail);
+  return shellEffects(rest).length > 0;
+}
+
+/**
  * The rules that together allow a request, or undefined. Every pattern that OpenCode reports must match one: a chain of
  * commands is as many patterns. A request that names none is never allowed by a rule.
  */
@@ -90,24 +108,30 @@ export function allowingRules(
   rules: readonly PermissionRule[],
 ): PermissionRule[] | undefined {
   const fitting = rules.filter((rule) => rule.permission === request.permission);
-  const found = request.patterns.map((pattern) => fitting.find((rule) => matchesWildcard(pattern, rule.pattern)));
+  const found = request.patterns.map((pattern) =>
+    fitting.find((rule) => covers(rule.pattern, pattern, request.permission)),
+  );
   const allowing = found.filter((rule) => rule !== undefined);
-  if (allowing.length === 0 || allowing.length < found.length) return undefined;
+  if (allowing.length === 0 || allowing.length < found.length || hasMoreThanItsPatterns(request)) return undefined;
   return [...new Set(allowing)];
 }
 
 /**
  * What "always" may be said of: what OpenCode offers, first all of it and then each alone; and exactly what is asked,
- * unless that would be read as a wildcard. Empty where OpenCode offers nothing.
+ * unless that would be read as a wildcard. Empty where OpenCode offers nothing. Left out is what would not even allow
+ * what is asked.
  */
 export function alwaysChoices(request: PermissionRequest): string[][] {
-  if (request.always.length === 0) return [];
+  const { permission } = request;
+  if (request.always.length === 0 || hasMoreThanItsPatterns(request)) return [];
   const offered = [request.always];
   if (request.patterns.length > 0 && !request.patterns.some((pattern) => /[*?]/.test(pattern)))
     offered.push(request.patterns);
   if (request.always.length > 1) offered.push(...request.always.map((pattern) => [pattern]));
   const seen = new Set<string>();
   return offered.filter((choice) => {
+    const isForSome = (pattern: string) => request.patterns.some((asked) => covers(pattern, asked, permission));
+    if (request.patterns.length > 0 && !choice.every(isForSome)) return false;
     const name = JSON.stringify(choice);
     return !seen.has(name) && seen.add(name);
   });

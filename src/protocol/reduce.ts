@@ -58,6 +58,7 @@ export function newHead(missionId: string, at: number): MissionHead {
     server: ownServer,
     createdAt: at,
     updatedAt: at,
+    pinned: false,
     requests: [],
     pending: [],
     todos: [],
@@ -73,7 +74,9 @@ export function reduceHead(head: MissionHead, event: MissionEvent): MissionHead 
   const children = childChange(head, event.body);
   const change = headChange(head, event.body, event.time);
   if (!change && !children) return head;
-  const next = { ...head, ...children, ...change, updatedAt: Math.max(head.updatedAt, event.time) };
+  const isPin = event.body.type === "mission_updated" && event.body.pinned !== undefined;
+  const updatedAt = isPin ? head.updatedAt : Math.max(head.updatedAt, event.time);
+  const next = { ...head, ...children, ...change, updatedAt };
   next.runState = runStateOf(next);
   return next;
 }
@@ -91,6 +94,7 @@ function headChange(head: MissionHead, body: EventBody, time: number): Partial<M
         title: body.title,
         directory: body.directory,
         server: body.server,
+        workspaceId: body.workspaceId,
         agent: body.agent,
         model: body.model,
         createdAt: time,
@@ -101,6 +105,7 @@ function headChange(head: MissionHead, body: EventBody, time: number): Partial<M
         title: body.title ?? head.title,
         sessionId: body.sessionId ?? head.sessionId,
         archivedAt: changed(body.archivedAt, head.archivedAt),
+        pinned: body.pinned ?? head.pinned,
         agent: changed(body.agent, head.agent),
         model: changed(body.model, head.model),
         permissions: changed(body.permissions, head.permissions),

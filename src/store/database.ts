@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import SqliteDatabase, { type Database } from "better-sqlite3";
 import { describeError, OpenAgentError, systemCode, type ErrorCode } from "../base/errors.ts";
 import { privateFolder } from "../base/files.ts";
+import { fold } from "../protocol/search.ts";
 import { migrations } from "./migrations.ts";
 
 export interface OpenedDatabase {
@@ -26,6 +27,8 @@ export function openDatabase(path: string, nativeBinding?: string): OpenedDataba
     database.pragma("busy_timeout = 5000");
     const version = Number(database.pragma("user_version", { simple: true }));
     if (version > migrations.length) return { database: reopenReadOnly(database, path, nativeBinding), newer: true };
+    // A file that exists is made so when it is next packed; see space.ts.
+    if (version === 0) database.pragma("auto_vacuum = INCREMENTAL");
     database.pragma("journal_mode = WAL");
     database.pragma("synchronous = NORMAL");
     database.pragma("foreign_keys = ON");
@@ -72,6 +75,7 @@ function reopenReadOnly(database: Database, path: string, nativeBinding: string 
 
 function migrate(database: Database): void {
   if (Number(database.pragma("user_version", { simple: true })) === migrations.length) return;
+  database.function("fold", { deterministic: true }, (text) => fold(String(text)));
   const run = database.transaction(() => {
     // Another process may have migrated while this one waited for the lock.
     for (

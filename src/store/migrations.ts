@@ -1,6 +1,6 @@
 /**
  * The database's history of itself: element n brings `user_version` n to n + 1. Append only; a released element is
- * never edited.
+ * never edited. `fold` is that of protocol/search.ts.
  */
 export const migrations: readonly string[] = [
   `
@@ -53,5 +53,33 @@ export const migrations: readonly string[] = [
     created_at INTEGER NOT NULL
   ) STRICT;
   CREATE INDEX permission_rules_by_mission ON permission_rules (mission_id) WHERE mission_id IS NOT NULL;
+  `,
+  `
+  ALTER TABLE missions ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE missions ADD COLUMN directory TEXT NOT NULL DEFAULT '';
+  ALTER TABLE missions ADD COLUMN agent TEXT NOT NULL DEFAULT '';
+  ALTER TABLE missions ADD COLUMN title TEXT NOT NULL DEFAULT '';
+  UPDATE missions SET
+    directory = coalesce(head ->> '$.directory', ''),
+    agent = coalesce(head ->> '$.agent', head ->> '$.usedAgent', ''),
+    title = fold(coalesce(head ->> '$.title', ''));
+  DROP INDEX missions_by_time;
+  CREATE INDEX missions_listed ON missions
+    (archived, pinned DESC, updated_at DESC, id DESC, status, directory, agent, title);
+
+  CREATE VIRTUAL TABLE search USING fts5 (
+    text, content = '', contentless_delete = 1, detail = none, tokenize = 'trigram case_sensitive 1'
+  );
+  CREATE VIRTUAL TABLE search_terms USING fts5vocab (search, row);
+  CREATE TABLE search_state (indexed_to INTEGER NOT NULL) STRICT;
+  INSERT INTO search_state VALUES (0);
+  CREATE TRIGGER events_searched AFTER DELETE ON events
+    WHEN old.type IN (
+      'user_message', 'attachment', 'assistant_message', 'thinking', 'tool_call', 'tool_result', 'turn_changes',
+      'question_asked', 'message_queued', 'launch_failed', 'turn_ended'
+    ) AND old.seq <= (SELECT indexed_to FROM search_state)
+  BEGIN
+    DELETE FROM search WHERE rowid = old.seq;
+  END;
   `,
 ];

@@ -4,9 +4,14 @@ import { endsPart, keyOf, ownTypes, type EventBody, type EventType, type Mission
 import type { MissionHead } from "../protocol/mission.ts";
 import type { PermissionRule } from "../protocol/permission.ts";
 import { newHead, reduceHead, reduceTranscript, type MissionView } from "../protocol/reduce.ts";
+import type { MissionQuery, SearchHit, SearchQuery } from "../protocol/search.ts";
 import { emptyTranscript, type Transcript } from "../protocol/transcript.ts";
+import { isStale, messageOf, toEvent, type EventRow } from "./eventRows.ts";
 import { openDatabase, storeError } from "./database.ts";
+import { headColumns, insertHead, listSql, updateHead } from "./missionRows.ts";
 import { toRule, type RuleRow } from "./rules.ts";
+import { SearchIndex } from "./searchIndex.ts";
+import { reclaimStep } from "./space.ts";
 
 export interface StoreOptions {
   path: string;
@@ -22,12 +27,6 @@ export interface EventQuery {
   offset?: number;
 }
 
-export interface MissionQuery {
-  archived?: boolean;
-  limit?: number;
-  offset?: number;
-}
-
 export interface Appended {
   /** What was news, with its seq; repetitions are left out. */
   events: MissionEvent[];
@@ -37,10 +36,11 @@ export interface Appended {
   seq: number;
 }
 
-interface EventRow {
-  seq: number;
+/** What was said at one time of the past. */
+export interface Past {
+  /** Epoch milliseconds. */
   time: number;
-  data: string;
+  bodies: readonly EventBody[];
 }
 
 /**
@@ -50,8 +50,10 @@ interface EventRow {
  */
 export class Store {
   readonly path: string;
+  readonly nativeBinding: string | undefined;
   readonly newer: boolean;
   readonly #database: Database;
+  readonly #search: SearchIndex;
   readonly #statements = new Map<string, Statement>();
   /** Heads and last seqs of missions written to since the last `refresh`; only the leader writes. */
   readonly #written = new Map<string, { head: MissionHead; seq: number }>();
@@ -59,7 +61,9 @@ export class Store {
   constructor(options: StoreOptions) {
     const { database, newer } = openDatabase(options.path, options.nativeBinding);
     this.path = options.path;
+    this.nativeBinding = options.nativeBinding;
     this.#database = database;
+    this.#search = new SearchIndex(database);
     this.newer = newer;
   }
 
@@ -96,10 +100,7 @@ export class Store {
   create(missionId: string, bodies: readonly EventBody[], time: number): Appended {
     return this.#write(() => {
       const head = newHead(missionId, time);
-      this.#run(
-        "INSERT INTO missions (id, status, run_state, archived, updated_at, pending, head) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        ...headColumns(head),
-      );
+      this.#run(insertHead, ...headColumns(head));
       return this.#append({ head, seq: 0 }, bodies, time);
     });
   }
@@ -109,6 +110,19 @@ export class Store {
     return this.#write(() => {
       const known = this.#written.get(missionId) ?? { head: this.head(missionId), seq: this.lastSeq(missionId) };
       return this.#append(known, bodies, time);
+    });
+  }
+
+  /** Stores the events of a mission that was elsewhere before, each at its time: all of them or nothing. */
+  takeIn(missionId: string, parts: readonly Past[]): Appended {
+    return this.#write(() => {
+      let last = this.create(missionId, [], parts[0]?.time ?? Date.now());
+      const events: MissionEvent[] = [];
+      for (const { time, bodies } of parts) {
+        last = this.append(missionId, bodies, time);
+        events.push(...last.events);
+      }
+      return { ...last, events, prev: 0 };
     });
   }
 
@@ -125,11 +139,7 @@ export class Store {
     }
     if (head !== known.head) {
       const [id, ...columns] = headColumns(head);
-      this.#run(
-        "UPDATE missions SET status = ?, run_state = ?, archived = ?, updated_at = ?, pending = ?, head = ? WHERE id = ?",
-        ...columns,
-        id,
-      );
+      this.#run(updateHead, ...columns, id);
     }
     const seq = events.at(-1)?.seq ?? known.seq;
     this.#written.set(missionId, { head, seq });
@@ -191,15 +201,29 @@ export class Store {
     return parseHead(row.head);
   }
 
-  /** Newest first. */
+  /** Pinned ones first, then newest first. */
   list(query: MissionQuery = {}): MissionHead[] {
-    const rows = this.#readAll<{ head: string }>(
-      "SELECT head FROM missions WHERE archived = ? ORDER BY updated_at DESC, id LIMIT ? OFFSET ?",
-      query.archived ? 1 : 0,
-      query.limit ?? 200,
-      query.offset ?? 0,
-    );
-    return rows.map((row) => parseHead(row.head));
+    const { sql, values } = listSql(query);
+    return this.#readAll<{ head: string }>(sql, ...values).map((row) => parseHead(row.head));
+  }
+
+  /** Titles that match, then events, newest first. Safe with any text. */
+  search(query: SearchQuery): SearchHit[] {
+    return this.#guard(() => this.#search.find(query));
+  }
+
+  /** Makes some more of what is stored quick to search; for the process that writes. Returns whether there is more. */
+  indexMore(): boolean {
+    return this.#write(() => this.#search.step());
+  }
+
+  /**
+   * Gives some of the space of what was deleted back to the disk; for the process that writes. Returns whether there is
+   * more.
+   * @param wholly a file that cannot be shortened piece by piece may be written anew at once, which takes its time
+   */
+  reclaim(wholly: boolean): boolean {
+    return this.#guard(() => reclaimStep(this.#database, wholly));
   }
 
   /** The missions in which something runs or waits. */
@@ -316,6 +340,13 @@ export class Store {
     );
   }
 
+  /** The ids of a session's messages, in their order. */
+  messagesOf(missionId: string, sessionId: string): string[] {
+    const sql =
+      "SELECT DISTINCT message_id AS id FROM events WHERE mission_id = ? AND session_id = ? AND message_id IS NOT NULL ORDER BY message_id";
+    return this.#readAll<{ id: string }>(sql, missionId, sessionId).map(({ id }) => id);
+  }
+
   /** Messages of one session, newest first by `limit`, those before the message `before` when given. */
   page(missionId: string, sessionId: string | undefined, query: { before?: string; limit: number }): Transcript {
     if (sessionId === undefined) return emptyTranscript;
@@ -340,6 +371,13 @@ export class Store {
       { ...emptyTranscript, sessionId },
     );
     return { ...transcript, hasEarlier: ids.length > query.limit };
+  }
+
+  /** The message that stands so many places after another one in its session; undefined when there are fewer. */
+  messageAfter(missionId: string, sessionId: string, messageId: string, places: number): string | undefined {
+    const sql =
+      "SELECT DISTINCT message_id AS id FROM events WHERE mission_id = ? AND session_id = ? AND message_id > ? ORDER BY message_id LIMIT 1 OFFSET ?";
+    return this.#read<{ id: string }>(sql, missionId, sessionId, messageId, places - 1)?.id;
   }
 
   /** What is stored under a key of a mission. */
@@ -442,37 +480,8 @@ export class Store {
   }
 }
 
-function headColumns(head: MissionHead): [string, string, string, number, number, number, string] {
-  const archived = head.archivedAt === undefined ? 0 : 1;
-  return [head.id, head.status, head.runState, archived, head.updatedAt, head.pending.length, JSON.stringify(head)];
-}
-
 /** A head stored by an older version lacks the fields added since. */
 function parseHead(text: string): MissionHead {
   const head = JSON.parse(text) as MissionHead;
   return { ...newHead(head.id, head.createdAt), ...head };
-}
-
-function toEvent(missionId: string, row: EventRow): MissionEvent {
-  return { seq: row.seq, missionId, time: row.time, body: JSON.parse(row.data) as EventBody };
-}
-
-/** The message of the transcript that an event belongs to. */
-function messageOf(body: EventBody): string | undefined {
-  if (body.type === "request_answered") return body.call?.messageId;
-  return "messageId" in body && body.type !== "message_queued" ? body.messageId : undefined;
-}
-
-/** The beginning of something whose end is stored already: a stream's echo of the past. */
-function isStale(body: EventBody, stored: string): boolean {
-  const old = JSON.parse(stored) as EventBody;
-  if ((body.type === "assistant_message" || body.type === "thinking") && body.type === old.type)
-    return old.done && !body.done;
-  if (body.type === "message" && old.type === "message")
-    return old.completedAt !== undefined && body.completedAt === undefined;
-  // OpenCode tells of our own answers without what we know of them.
-  if (body.type === "request_answered" && old.type === "request_answered")
-    return old.allowedBy !== undefined && body.allowedBy === undefined;
-  if (body.type === "tool_call" && old.type === "tool_call") return old.state === "running" && body.state === "pending";
-  return false;
 }

@@ -18,12 +18,20 @@ type Choice =
 
 type Item = vscode.QuickPickItem & { choice?: Choice };
 
-/** Asks for the answers to all that a mission waits for, oldest first, until the user leaves it. */
-export async function answerRequests(app: App, panels: MissionPanels, missionId: string): Promise<void> {
+/**
+ * Asks for the answers to all that a mission, or one of its sub-agents, waits for, oldest first, until the user leaves it.
+ */
+export async function answerRequests(
+  app: App,
+  panels: MissionPanels,
+  missionId: string,
+  subAgent?: string,
+): Promise<void> {
   const core = await app.core();
   const answered = new Set<string>();
+  const asks = ({ id, sessionId }: UserRequest) => !answered.has(id) && sessionId === (subAgent ?? sessionId);
   for (;;) {
-    const request = openRequests(core.store.head(missionId)).find(({ id }) => !answered.has(id));
+    const request = openRequests(core.store.head(missionId)).find(asks);
     if (!request) {
       if (answered.size === 0) void vscode.window.showInformationMessage("The mission waits for no answer.");
       return;

@@ -37,7 +37,7 @@ export class App implements vscode.Disposable {
   }
 
   async #makeCore(): Promise<Core> {
-    const { Core, dataPaths, nativeBindingIn } = await import("../orchestrator/index.ts");
+    const { containersIn, Core, dataPaths, nativeBindingIn } = await import("../orchestrator/index.ts");
     const { extensionPath, extension } = this.context;
     const ripgrepFolder = findRipgrep();
     const core = new Core({
@@ -46,6 +46,7 @@ export class App implements vscode.Disposable {
       guard: join(extensionPath, "dist", "guard.js"),
       build: String((extension.packageJSON as { version: unknown }).version),
       environment: process.env,
+      containers: containersIn(process.env),
       packageFolders: [extensionPath],
       ...(ripgrepFolder !== undefined && { ripgrepFolder }),
       settings,

@@ -2,7 +2,10 @@ import { basename } from "node:path";
 import * as vscode from "vscode";
 import { formatModel, parseModel } from "../protocol/mission.ts";
 import type { Choices } from "../orchestrator/index.ts";
+import type { Workspace } from "../protocol/workspace.ts";
 import type { App } from "./app.ts";
+import { plainLabel } from "./words.ts";
+import { workspaceDescription } from "./workspaceWords.ts";
 
 /** What a mission runs with, as the user chose it. Absent: whatever OpenCode's configuration says. */
 export interface Choice {
@@ -24,46 +27,54 @@ function choiceKey(directory: string): string {
   return `choice:${directory}`;
 }
 
-export interface Launch {
+/** Where a mission can work: in a folder on the host, or in a workspace on record. */
+export interface Place {
   directory: string;
+  workspace?: Workspace;
+  /** In a git worktree that is made for the mission, of the repository that the folder is in. */
+  newWorktree?: boolean;
+}
+
+export interface Launch {
+  place: Place;
   choice: Choice;
 }
 
 type Item = vscode.QuickPickItem &
   (
     | { does: "start" }
-    | { does: "folder"; directory: string }
+    | { does: "place"; place: Place }
     | { does: "agent"; agent: string }
     | { does: "model"; model: string }
     | { does: "nothing" }
   );
 
 /**
- * Asks in one quick pick for folder, agent and model, with what was chosen last time preset: Enter starts. Asks nothing
+ * Asks in one quick pick for workspace, agent and model, with what was chosen last time preset: Enter starts. Asks nothing
  * when there is nothing to choose from. Undefined when the user thinks better of it.
  */
-export function askLaunch(app: App, folders: readonly string[], first: string): Promise<Launch | undefined> {
+export function askLaunch(app: App, places: readonly Place[], first: Place): Promise<Launch | undefined> {
   return new Promise((resolve) => {
     const pick = vscode.window.createQuickPick<Item>();
     pick.title = "New Mission (2 of 2)";
-    pick.placeholder = "Enter starts the mission; choose another folder, agent or model first if you like";
+    pick.placeholder = "Enter starts the mission; choose another workspace, agent or model first if you like";
     pick.matchOnDescription = true;
     pick.ignoreFocusOut = true;
-    let launch: Launch = { directory: first, choice: rememberedChoice(app, first) };
+    let launch: Launch = { place: first, choice: rememberedChoice(app, first.directory) };
     let choices: Choices | undefined;
     const draw = () => {
-      pick.items = launchItems(launch, folders, choices);
+      pick.items = launchItems(launch, places, choices);
       pick.value = "";
     };
     const load = () => {
-      const { directory } = launch;
+      const { directory } = launch.place;
       pick.busy = true;
       app
         .run("choices", { directory })
         .then((found) => {
-          if (launch.directory !== directory) return;
+          if (launch.place.directory !== directory) return;
           choices = found;
-          if (folders.length < 2 && found.agents.length < 2 && found.models.length < 2) finish(launch);
+          if (places.length < 2 && found.agents.length < 2 && found.models.length < 2) finish(launch);
           else draw();
         })
         // The mission itself will say why OpenCode cannot be asked.
@@ -83,14 +94,18 @@ export function askLaunch(app: App, folders: readonly string[], first: string): 
       const item = pick.selectedItems[0] ?? pick.activeItems[0] ?? pick.items[0];
       if (!item || item.does === "nothing") return;
       if (item.does === "start") {
-        void rememberChoice(app, launch.directory, launch.choice);
+        void rememberChoice(app, launch.place.directory, launch.choice);
         finish(launch);
         return;
       }
-      if (item.does === "folder") {
-        launch = { directory: item.directory, choice: rememberedChoice(app, item.directory) };
-        choices = undefined;
-        load();
+      if (item.does === "place") {
+        const { place } = item;
+        const isElsewhere = place.directory !== launch.place.directory;
+        launch = { place, choice: isElsewhere ? rememberedChoice(app, place.directory) : launch.choice };
+        if (isElsewhere) {
+          choices = undefined;
+          load();
+        }
       } else {
         const { choice } = launch;
         launch = {
@@ -109,27 +124,33 @@ export function askLaunch(app: App, folders: readonly string[], first: string): 
   });
 }
 
-function launchItems(launch: Launch, folders: readonly string[], choices: Choices | undefined): Item[] {
-  const { directory, choice } = launch;
+function launchItems({ place, choice }: Launch, places: readonly Place[], choices: Choices | undefined): Item[] {
   const model = choice.model ?? (choices?.defaultModel && formatModel(choices.defaultModel));
-  const facts = [basename(directory), choice.agent ?? choices?.defaultAgent ?? "", modelName(choices, model)].filter(
+  const facts = [placeWord(place), choice.agent ?? choices?.defaultAgent ?? "", modelName(choices, model)].filter(
     (fact) => fact !== "",
   );
   const items: Item[] = [{ does: "start", label: "$(play) Start", description: facts.join(" · "), alwaysShow: true }];
-  if (folders.length > 1) {
-    items.push(heading("Folder"));
-    items.push(
-      ...folders.map((folder): Item => ({
-        does: "folder",
-        directory: folder,
-        label: mark(folder === directory, basename(folder)),
-        description: folder,
-      })),
-    );
-  }
+  if (places.length > 1) items.push(heading("Workspace"), ...places.map((other) => placeItem(other, place)));
   if (choices && choices.agents.length > 1) items.push(heading("Agent"), ...agentItems(choices, choice.agent));
   if (choices && choices.models.length > 1) items.push(heading("Model"), ...modelItems(choices, choice.model));
   return items;
+}
+
+function placeItem(place: Place, chosen: Place): Item {
+  const { directory, workspace } = place;
+  const isChosen =
+    directory === chosen.directory &&
+    workspace?.id === chosen.workspace?.id &&
+    place.newWorktree === chosen.newWorktree;
+  const host = place.newWorktree ? "a git worktree on a branch of its own" : "host";
+  const facts = `${workspace ? workspaceDescription(workspace, 0) : host} · ${directory}`;
+  const label = mark(isChosen, plainLabel(workspace?.name ?? placeWord(place)));
+  return { does: "place", place, label, description: facts };
+}
+
+function placeWord({ directory, workspace, newWorktree }: Place): string {
+  if (newWorktree) return `${basename(directory)} · new worktree`;
+  return workspace ? plainLabel(`${workspace.name} · ${workspace.kind}`) : basename(directory);
 }
 
 function agentItems(choices: Choices, chosen = choices.defaultAgent): Item[] {

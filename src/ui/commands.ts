@@ -5,8 +5,10 @@ import { formatModel, isRunning, verdicts, type MissionHead } from "../protocol/
 import { answerRequests } from "./answering.ts";
 import type { App } from "./app.ts";
 import { pickOne, rememberChoice, rememberedChoice } from "./choices.ts";
+import { resumeInCleanWorkspace } from "./cleanWorkspace.ts";
 import { composerCommands } from "./composerCommands.ts";
 import { connectProvider } from "./connectProvider.ts";
+import { historyCommands } from "./historyCommands.ts";
 import type { MissionNode, MissionsView } from "./missionsView.ts";
 import { newMission, selectionContext } from "./newMission.ts";
 import type { MissionPanels } from "./panels.ts";
@@ -14,7 +16,8 @@ import { choosePermissions, showRules } from "./permissions.ts";
 import { isSubAgentNode, pickSubAgent } from "./subAgents.ts";
 import { askAttachedPassword } from "./settings.ts";
 import { ago, stateWord, verdictWords } from "./words.ts";
-import { folderPaths, type WorkspaceNode } from "./workspacesView.ts";
+import { isWorkspaceNode } from "./workspaceNodes.ts";
+import { folderPaths } from "./workspacesView.ts";
 
 export interface Parts {
   app: App;
@@ -26,7 +29,7 @@ export type Handler = (parts: Parts, argument: unknown, selected: unknown) => Pr
 
 /** Every command of the extension, by the part of its id after `openAgent.`. */
 export const commandHandlers: Readonly<Record<string, Handler>> = {
-  newMission: ({ app, panels }, argument) => newMission(app, panels, workspaceOf(argument)),
+  newMission: ({ app, panels }) => newMission(app, panels),
   newMissionFromSelection: ({ app, panels }) => {
     const editor = vscode.window.activeTextEditor;
     if (!editor || editor.selection.isEmpty)
@@ -38,6 +41,10 @@ export const commandHandlers: Readonly<Record<string, Handler>> = {
     });
   },
   newMissionInFolder: ({ app, panels }, argument) => {
+    if (isWorkspaceNode(argument)) {
+      const { directory, workspaceId } = argument;
+      return newMission(app, panels, workspaceId === undefined ? { directory, onHost: true } : { workspaceId });
+    }
     if (!(argument instanceof vscode.Uri) || argument.scheme !== "file")
       throw new OpenAgentError("invalid_input", "Choose a folder of this machine in the Explorer first.");
     return newMission(app, panels, { directory: argument.fsPath });
@@ -81,6 +88,11 @@ export const commandHandlers: Readonly<Record<string, Handler>> = {
     const missionId = await missionOf(parts, argument, "Resume which mission?", (head) => !isRunning(head));
     if (missionId !== undefined) await parts.app.run("resumeMission", { missionId });
   },
+  resumeInCleanWorkspace: async (parts, argument) => {
+    const rests = (head: MissionHead) => !isRunning(head) && head.sessionId !== undefined;
+    const missionId = await missionOf(parts, argument, "Resume which mission in a clean workspace?", rests);
+    if (missionId !== undefined) await resumeInCleanWorkspace(parts.app, missionId);
+  },
   completeMission: async (parts, argument) => {
     const missionId = await missionOf(parts, argument, "Complete which mission?", (head) => !isRunning(head));
     if (missionId !== undefined) await parts.app.run("markMission", { missionId, status: "completed" });
@@ -119,7 +131,8 @@ export const commandHandlers: Readonly<Record<string, Handler>> = {
   answerRequest: async (parts, argument) => {
     const waits = (head: MissionHead) => head.runState === "waiting_for_you";
     const missionId = await missionOf(parts, argument, "Answer which mission?", waits);
-    if (missionId !== undefined) await answerRequests(parts.app, parts.panels, missionId);
+    const subAgent = isSubAgentNode(argument) ? argument.sessionId : undefined;
+    if (missionId !== undefined) await answerRequests(parts.app, parts.panels, missionId, subAgent);
   },
   choosePermissions: async (parts, argument) => {
     const missionId = await missionOf(parts, argument, "Permissions of which mission?");
@@ -182,6 +195,7 @@ export const commandHandlers: Readonly<Record<string, Handler>> = {
     await vscode.commands.executeCommand("revealFileInOS", vscode.Uri.file(root));
   },
   ...composerCommands(missionOf),
+  ...historyCommands(missionOf),
 };
 
 function hasChildren(head: MissionHead): boolean {
@@ -226,11 +240,6 @@ function isMissionNode(argument: unknown): argument is MissionNode {
     "missionId" in argument &&
     typeof argument.missionId === "string"
   );
-}
-
-function workspaceOf(argument: unknown): { directory?: string } {
-  const node = argument as Partial<WorkspaceNode> | undefined;
-  return node?.kind === "workspace" && node.directory !== undefined ? { directory: node.directory } : {};
 }
 
 /** The mission that a command is about: the one it was called on, else the one in view, else one that is asked for. */

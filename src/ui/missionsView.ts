@@ -4,10 +4,11 @@ import { describeError } from "../base/errors.ts";
 import type { Core } from "../orchestrator/index.ts";
 import { isOpen, isRunning, type MissionHead } from "../protocol/mission.ts";
 import type { App } from "./app.ts";
+import { filterWords, fits, type MissionFilter } from "./missionFilter.ts";
 import { collapsible, subAgentItem, subAgentNodes, subAgentsDrawn, type SubAgentNode } from "./subAgents.ts";
-import { ago, costOf, duration, stateWord, usedModel } from "./words.ts";
+import { ago, costOf, duration, plainLabel, stateWord, usedModel } from "./words.ts";
 
-type GroupId = "waiting" | "running" | "today" | "earlier" | "archived";
+type GroupId = "waiting" | "running" | "pinned" | "today" | "earlier" | "archived";
 
 interface GroupNode {
   kind: "group";
@@ -26,18 +27,19 @@ type Node = GroupNode | MissionNode | SubAgentNode | MoreNode;
 const groupLabels: Readonly<Record<GroupId, string>> = {
   waiting: "Waiting for You",
   running: "Running",
+  pinned: "Pinned",
   today: "Today",
   earlier: "Earlier",
   archived: "Archived",
 };
-const groupOrder: readonly GroupId[] = ["waiting", "running", "today", "earlier", "archived"];
+const groupOrder: readonly GroupId[] = ["waiting", "running", "pinned", "today", "earlier", "archived"];
 
 /** Missions read from the store at a time. */
 const pageSize = 200;
 /** Times in descriptions go on while missions run. */
 const clockMs = 10_000;
 
-/** The tree of missions, newest first, in groups. */
+/** The tree of missions, newest first, in groups; all of them, or those that fit a filter. */
 export class MissionsView implements vscode.TreeDataProvider<Node>, vscode.Disposable {
   readonly #app: App;
   readonly #view: vscode.TreeView<Node>;
@@ -47,8 +49,15 @@ export class MissionsView implements vscode.TreeDataProvider<Node>, vscode.Dispo
   readonly #nodes = new Map<string, MissionNode>();
   readonly #groups = new Map(groupOrder.map((id): [GroupId, GroupNode] => [id, { kind: "group", id }]));
   readonly #clock: NodeJS.Timeout;
+  /** Those that wait for the user, whether or not they are shown. */
+  readonly #waiting = new Set<string>();
+  /** Names of the workspaces on record, by id. */
+  readonly #workspaces = new Map<string, string>();
   #loaded: Promise<void> | undefined;
+  #filter: MissionFilter = {};
   #limit = pageSize;
+  #hasMore = false;
+  #hasMoreArchived = false;
   #archivedLimit = 0;
 
   constructor(app: App) {
@@ -79,6 +88,21 @@ export class MissionsView implements vscode.TreeDataProvider<Node>, vscode.Dispo
     return this.#view.selection.filter((node) => node.kind === "mission");
   }
 
+  get filter(): MissionFilter {
+    return this.#filter;
+  }
+
+  /** Shows only the missions that fit, from the newest on. */
+  async narrow(filter: MissionFilter): Promise<void> {
+    this.#filter = filter;
+    this.#limit = pageSize;
+    this.#archivedLimit = Math.min(this.#archivedLimit, pageSize);
+    const words = filterWords(filter);
+    this.#view.description = words;
+    await vscode.commands.executeCommand("setContext", "openAgent.missionsFiltered", words !== "");
+    await this.#reload();
+  }
+
   #listen(core: Core): void {
     core.onHead((head) => {
       this.#update(head);
@@ -86,6 +110,7 @@ export class MissionsView implements vscode.TreeDataProvider<Node>, vscode.Dispo
     core.onRemoved((missionId) => {
       this.#heads.delete(missionId);
       this.#nodes.delete(missionId);
+      this.#waiting.delete(missionId);
       this.#changed.fire(undefined);
       this.#showBadge();
     });
@@ -93,12 +118,29 @@ export class MissionsView implements vscode.TreeDataProvider<Node>, vscode.Dispo
       this.#read(core);
       this.#changed.fire(undefined);
     });
+    core.onWorkspaces(() => {
+      const before = JSON.stringify([...this.#workspaces]);
+      this.#readWorkspaces(core);
+      if (JSON.stringify([...this.#workspaces]) !== before) this.#changed.fire(undefined);
+    });
   }
 
   #read(core: Core): void {
+    const { store } = core;
+    this.#readWorkspaces(core);
+    const filter = this.#filter;
+    const running = store.listRunning();
+    const recent = store.list({ ...filter, limit: this.#limit });
+    const archived =
+      this.#archivedLimit === 0 ? [] : store.list({ ...filter, archived: true, limit: this.#archivedLimit });
+    this.#hasMore = recent.length === this.#limit;
+    this.#hasMoreArchived = archived.length > 0 && archived.length === this.#archivedLimit;
     this.#heads.clear();
-    const archived = this.#archivedLimit === 0 ? [] : core.store.list({ archived: true, limit: this.#archivedLimit });
-    for (const head of [...core.store.list({ limit: this.#limit }), ...archived]) this.#heads.set(head.id, head);
+    // What runs or waits is shown however long ago it began to.
+    for (const head of [...running.filter((one) => fits(one, filter)), ...recent, ...archived])
+      this.#heads.set(head.id, head);
+    this.#waiting.clear();
+    for (const head of running) this.#noteWaiting(head);
     this.#showBadge();
   }
 
@@ -120,16 +162,27 @@ export class MissionsView implements vscode.TreeDataProvider<Node>, vscode.Dispo
 
   #update(head: MissionHead): void {
     const before = this.#heads.get(head.id);
-    this.#heads.set(head.id, head);
+    this.#noteWaiting(head);
+    if (fits(head, this.#filter)) this.#heads.set(head.id, head);
+    else if (!this.#heads.delete(head.id)) {
+      this.#showBadge();
+      return;
+    }
     // Only what changed is drawn again; the whole tree only when a mission moves.
-    const moved = !before || groupOf(before) !== groupOf(head) || orderOf(before) !== orderOf(head);
+    const stays = before && this.#heads.has(head.id) && before.pinned === head.pinned;
+    const moved = !stays || groupOf(before) !== groupOf(head) || orderOf(before) !== orderOf(head);
     if (moved) this.#changed.fire(undefined);
     else if (drawn(before) !== drawn(head)) this.#changed.fire(this.#node(head.id));
     this.#showBadge();
   }
 
+  #noteWaiting(head: MissionHead): void {
+    if (groupOf(head) === "waiting") this.#waiting.add(head.id);
+    else this.#waiting.delete(head.id);
+  }
+
   #showBadge(): void {
-    const waiting = this.heads.filter((head) => groupOf(head) === "waiting").length;
+    const waiting = this.#waiting.size;
     const tooltip = waiting === 1 ? "1 mission waits for you" : `${String(waiting)} missions wait for you`;
     this.#view.badge = waiting === 0 ? undefined : { value: waiting, tooltip };
   }
@@ -148,13 +201,13 @@ export class MissionsView implements vscode.TreeDataProvider<Node>, vscode.Dispo
       return [];
     }
     const core = await this.#app.core();
-    const archive = core.store.list({ archived: true, limit: 1 }).length > 0;
+    const archive = core.store.list({ ...this.#filter, archived: true, limit: 1 }).length > 0;
     const filled = groupOrder.filter((id) =>
       id === "archived" ? archive : this.heads.some((head) => groupOf(head) === id),
     );
     // A list of one sort needs no headings.
-    if (filled.length === 1 && filled[0] !== "waiting" && filled[0] !== "archived")
-      return this.#missionsOf(filled[0] ?? "today");
+    if (filled.length === 1 && (filled[0] === "running" || filled[0] === "today" || filled[0] === "earlier"))
+      return this.#missionsOf(filled[0]);
     return filled.flatMap((id) => this.#groups.get(id) ?? []);
   }
 
@@ -167,13 +220,17 @@ export class MissionsView implements vscode.TreeDataProvider<Node>, vscode.Dispo
   #missionsOf(group: GroupId): Node[] {
     const heads = this.heads
       .filter((head) => groupOf(head) === group)
-      .sort((one, other) => orderOf(other) - orderOf(one));
+      .sort((one, other) => Number(other.pinned) - Number(one.pinned) || orderOf(other) - orderOf(one));
     const nodes: Node[] = heads.map((head) => this.#node(head.id));
-    const archived = group === "archived";
-    const listed = this.heads.filter((head) => (head.archivedAt !== undefined) === archived).length;
-    const limit = archived ? this.#archivedLimit : this.#limit;
-    if ((archived || group === "earlier") && listed >= limit && limit > 0) nodes.push({ kind: "more", archived });
+    if (group === "archived" && this.#hasMoreArchived) nodes.push({ kind: "more", archived: true });
+    if (group === this.#lastGroup && this.#hasMore) nodes.push({ kind: "more", archived: false });
     return nodes;
+  }
+
+  /** The group that goes on with what is not loaded. */
+  get #lastGroup(): GroupId | undefined {
+    const groups = new Set(this.heads.map(groupOf));
+    return groupOrder.findLast((id) => id !== "archived" && groups.has(id));
   }
 
   #node(missionId: string): MissionNode {
@@ -201,10 +258,12 @@ export class MissionsView implements vscode.TreeDataProvider<Node>, vscode.Dispo
 
   getTreeItem(element: Node): vscode.TreeItem {
     if (element.kind === "group") {
-      const collapsed = element.id === "archived" || element.id === "earlier";
+      const isFiltered = filterWords(this.#filter) !== "";
+      const collapsed = element.id === "archived" || (element.id === "earlier" && !isFiltered);
       const state = vscode.TreeItemCollapsibleState;
       const item = new vscode.TreeItem(groupLabels[element.id], collapsed ? state.Collapsed : state.Expanded);
-      item.id = `group:${element.id}`;
+      // The editor remembers by the id what the user has folded.
+      item.id = isFiltered ? `group:filtered:${element.id}` : `group:${element.id}`;
       item.contextValue = "group";
       return item;
     }
@@ -215,13 +274,24 @@ export class MissionsView implements vscode.TreeDataProvider<Node>, vscode.Dispo
     }
     const head = this.#heads.get(element.missionId);
     if (!head) return new vscode.TreeItem("…");
-    return element.kind === "subAgent" ? subAgentItem(head, element) : missionItem(head);
+    return element.kind === "subAgent" ? subAgentItem(head, element) : missionItem(head, this.#placeOf(head));
   }
 
   resolveTreeItem(item: vscode.TreeItem, element: Node): vscode.TreeItem {
     const head = element.kind === "mission" ? this.#heads.get(element.missionId) : undefined;
-    if (head) item.tooltip = tooltip(head);
+    if (head) item.tooltip = missionTooltip(head);
     return item;
+  }
+
+  /** The workspace that a mission works in, by its name, else its folder. */
+  #placeOf({ workspaceId, directory }: MissionHead): string {
+    const name = workspaceId === undefined ? undefined : this.#workspaces.get(workspaceId);
+    return name === undefined ? basename(directory) : plainLabel(name);
+  }
+
+  #readWorkspaces(core: Core): void {
+    this.#workspaces.clear();
+    for (const { id, name } of core.workspaces().workspaces) this.#workspaces.set(id, name);
   }
 
   dispose(): void {
@@ -235,6 +305,7 @@ export function groupOf(head: MissionHead): GroupId {
   if (head.archivedAt !== undefined) return "archived";
   if (head.runState === "waiting_for_you") return "waiting";
   if (isRunning(head) || head.waitingSince !== undefined) return "running";
+  if (head.pinned) return "pinned";
   return head.updatedAt >= new Date().setHours(0, 0, 0, 0) ? "today" : "earlier";
 }
 
@@ -258,18 +329,19 @@ function drawn(head: MissionHead): string {
   ]);
 }
 
-function missionItem(head: MissionHead): vscode.TreeItem {
+/** @param place where it works, in a word; empty to leave it out */
+export function missionItem(head: MissionHead, place: string): vscode.TreeItem {
   const item = new vscode.TreeItem(head.title, collapsible(head, head.sessionId));
   item.id = head.id;
   item.iconPath = missionIcon(head);
-  item.description = [basename(head.directory), timeOf(head), queueWord(head)]
-    .filter((part) => part !== "")
-    .join(" · ");
-  item.accessibilityInformation = { label: `${head.title}, ${stateWord(head)}, ${item.description}` };
+  item.description = [place, timeOf(head), queueWord(head)].filter((part) => part !== "").join(" · ");
+  const spoken = [head.title, stateWord(head), head.pinned ? "pinned" : "", item.description];
+  item.accessibilityInformation = { label: spoken.filter((word) => word !== "").join(", ") };
   const running = head.runState === "waiting_for_you" ? "running waiting" : "running";
   const state = isRunning(head) ? running : head.status;
   const reverted = head.revertedFrom === undefined ? "" : " reverted";
-  item.contextValue = `mission ${state}${reverted}${head.archivedAt === undefined ? "" : " archived"}`;
+  const pinned = head.pinned ? " pinned" : "";
+  item.contextValue = `mission ${state}${reverted}${pinned}${head.archivedAt === undefined ? "" : " archived"}`;
   item.command = {
     command: "openAgent.openMission",
     title: "Open Mission",
@@ -316,7 +388,8 @@ function missionIcon(head: MissionHead): vscode.ThemeIcon {
   }
 }
 
-function tooltip(head: MissionHead): vscode.MarkdownString {
+/** What is to be known of a mission at a glance. */
+export function missionTooltip(head: MissionHead): vscode.MarkdownString {
   const text = new vscode.MarkdownString();
   text.appendMarkdown("**").appendText(head.title).appendMarkdown("**\n\n");
   text.appendText(`${stateWord(head)} · ${head.directory}`).appendMarkdown("\n\n");

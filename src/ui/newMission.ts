@@ -1,9 +1,12 @@
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
 import * as vscode from "vscode";
 import { OpenAgentError } from "../base/errors.ts";
 import type { Core } from "../orchestrator/index.ts";
 import type { MissionHead } from "../protocol/mission.ts";
+import { worktreeName } from "../protocol/workspace.ts";
 import type { App } from "./app.ts";
-import { askLaunch } from "./choices.ts";
+import { askLaunch, type Place } from "./choices.ts";
 import { connectProvider } from "./connectProvider.ts";
 import type { MissionPanels } from "./panels.ts";
 import { report } from "./problems.ts";
@@ -11,8 +14,11 @@ import { settings } from "./settings.ts";
 import { folderPaths } from "./workspacesView.ts";
 
 export interface NewMissionOptions {
-  /** Where to run; asked for, or the only one, when absent. */
+  /** Where to run; asked for, or the only one, when absent. A workspace goes before a folder. */
   directory?: string;
+  workspaceId?: string;
+  /** In the directory itself, although there may be workspaces for it. */
+  onHost?: boolean;
   /** Put below the user's words. */
   context?: string;
 }
@@ -21,9 +27,8 @@ export interface NewMissionOptions {
 export async function newMission(app: App, panels: MissionPanels, options: NewMissionOptions = {}): Promise<void> {
   if (!vscode.workspace.isTrusted)
     throw new OpenAgentError("untrusted", "This workspace is not trusted, so Open Agent runs nothing in it.");
-  const folders = options.directory === undefined ? folderPaths() : [options.directory];
-  const first = lastFolder(app, folders) ?? (await askFolder());
-  if (first === undefined) return;
+  const { places, first } = await placesFor(app, options);
+  if (!first) return;
   const words = await vscode.window.showInputBox({
     title: "New Mission (1 of 2)",
     prompt:
@@ -32,14 +37,74 @@ export async function newMission(app: App, panels: MissionPanels, options: NewMi
     ignoreFocusOut: true,
   });
   if (words === undefined || words.trim() === "") return;
-  const launch = await askLaunch(app, folders.length > 0 ? folders : [first], first);
+  const launch = await askLaunch(app, places, first);
   if (!launch) return;
-  await app.context.workspaceState.update(lastFolderKey, launch.directory);
+  const { directory, workspace } = launch.place;
+  await rememberPlace(app, launch.place, first.directory);
   const text = options.context === undefined ? words : `${words}\n\n${options.context}`;
-  const head = await app.run("createMission", { text, directory: launch.directory, ...launch.choice });
-  connectWhenNeeded(app, await app.core(), head.id, launch.directory);
+  const where = launch.place.newWorktree
+    ? await inNewWorktree(app, directory, words)
+    : workspace
+      ? { workspaceId: workspace.id }
+      : { directory };
+  const head = await app.run("createMission", { text, ...where, ...launch.choice });
+  connectWhenNeeded(app, await app.core(), head.id, directory);
   await panels.open(head.id, { preview: false });
   void tellOnce(app);
+}
+
+async function inNewWorktree(app: App, folder: string, words: string) {
+  const made = await app.run("createWorktree", { folder, name: worktreeName(words) });
+  return { directory: made.folder, workspaceId: made.workspace.id };
+}
+
+/** Where the mission can work, and where it would if the user chose nothing: undefined when he gave up. */
+async function placesFor(app: App, options: NewMissionOptions): Promise<{ places: Place[]; first: Place | undefined }> {
+  const { workspaces } = (await app.core()).workspaces();
+  const inWorkspaces = workspaces.map((workspace): Place => ({ directory: workspace.directory, workspace }));
+  if (options.workspaceId !== undefined) {
+    const places = inWorkspaces.filter(({ workspace }) => workspace?.id === options.workspaceId);
+    return { places, first: places[0] };
+  }
+  if (options.directory !== undefined && options.onHost) {
+    const place = { directory: options.directory };
+    return { places: [place], first: place };
+  }
+  const folders = options.directory === undefined ? folderPaths() : [options.directory];
+  const directory = lastFolder(app, folders) ?? (workspaces.length === 0 ? await askFolder() : undefined);
+  const all = folders.length === 0 && directory !== undefined ? [directory] : folders;
+  const offered = inWorkspaces.filter((place) => options.directory === undefined || place.directory === directory);
+  const places = [
+    ...all.map((folder): Place => ({ directory: folder })),
+    ...all.filter(isInRepository).map((folder): Place => ({ directory: folder, newWorktree: true })),
+    ...offered,
+  ];
+  const last = directory === undefined ? undefined : app.context.workspaceState.get<string>(placeKey(directory));
+  const first =
+    places.find((place) => keyOf(place) !== undefined && keyOf(place) === last) ??
+    places.find((place) => place.directory === directory);
+  return { places, first: first ?? places[0] };
+}
+
+/** A folder's missions begin in the workspace that they were launched in last. */
+async function rememberPlace(app: App, place: Place, first: string): Promise<void> {
+  const { directory, workspace } = place;
+  const folder = workspace && !folderPaths().includes(directory) ? first : directory;
+  const state = app.context.workspaceState;
+  await state.update(lastFolderKey, folder);
+  await state.update(placeKey(folder), keyOf(place));
+}
+
+/** How a place of a folder is remembered; undefined: the folder itself. */
+function keyOf({ workspace, newWorktree }: Place): string | undefined {
+  return newWorktree ? "new worktree" : workspace?.id;
+}
+
+function isInRepository(folder: string): boolean {
+  for (let at = folder; ; at = dirname(at)) {
+    if (existsSync(join(at, ".git"))) return true;
+    if (dirname(at) === at) return false;
+  }
 }
 
 /** That missions outlive the window is told with the first one. */
@@ -53,6 +118,10 @@ async function tellOnce(app: App): Promise<void> {
 }
 
 const lastFolderKey = "lastFolder";
+
+function placeKey(folder: string): string {
+  return `workspace:${folder}`;
+}
 
 function lastFolder(app: App, folders: readonly string[]): string | undefined {
   const last = app.context.workspaceState.get<string>(lastFolderKey);

@@ -3,16 +3,20 @@ import * as vscode from "vscode";
 import { describeError, OpenAgentError } from "../base/errors.ts";
 import { Lifetime } from "../base/lifetime.ts";
 import type { Core } from "../orchestrator/index.ts";
+import type { EngineState } from "../protocol/engineState.ts";
 import type { EventBody } from "../protocol/event.ts";
-import { isRunning, type MissionHead } from "../protocol/mission.ts";
+import { isRunning, ownServer, type MissionHead } from "../protocol/mission.ts";
 import {
   detailLimit,
   slimBatch,
   slimTranscript,
   slimView,
+  type Excerpt,
   type HostMessage,
   type PageRequests,
   type PanelCommand,
+  type PanelWorkspace,
+  type RevealTarget,
   type SessionView,
 } from "../protocol/panel.ts";
 import { cutOff, reduceTranscript } from "../protocol/reduce.ts";
@@ -22,6 +26,7 @@ import { composerHandlers } from "./composer.ts";
 import { outputUri } from "./outputDocuments.ts";
 import { parsePageMessage } from "./pageMessages.ts";
 import { pageDocument } from "./panelPage.ts";
+import { workspaceWith } from "./workspaceNodes.ts";
 
 /** Messages given to the page when it opens, and with each step back. */
 const pageMessages = 30;
@@ -81,7 +86,8 @@ export class MissionPanel implements vscode.Disposable {
         if (this.#ready && panel.visible) this.#open();
       }),
     );
-    owned.add(core.onEngineState((state) => this.#post({ type: "engine", state })));
+    owned.add(core.onEngineState(() => this.#post({ type: "engine", state: this.#engineState })));
+    owned.add(core.onWorkspaces(() => this.#post({ type: "workspace", workspace: this.#workspace })));
     owned.add(core.onStoreFault((message) => this.#post({ type: "fault", message })));
     const first = this.#view();
     this.#told = first.type === "open" ? first.seq : 0;
@@ -139,6 +145,15 @@ export class MissionPanel implements vscode.Disposable {
 
   /** Does something in the composer, as soon as the page is there. */
   compose(message: Extract<HostMessage, { type: "composer" | "insert" }>): void {
+    this.#postWhenReady(message);
+  }
+
+  /** Takes the reader to a place of the session that is shown. */
+  reveal(target: RevealTarget): void {
+    this.#postWhenReady({ type: "reveal", target });
+  }
+
+  #postWhenReady(message: HostMessage): void {
     if (this.#ready) this.#post(message);
     else this.#whenReady.push(message);
   }
@@ -184,6 +199,18 @@ export class MissionPanel implements vscode.Disposable {
     if (this.#ready) void this.panel.webview.postMessage(message);
   }
 
+  get #engineState(): EngineState {
+    const { store } = this.#core;
+    return this.#core.engineStateOf(store.has(this.#missionId) ? store.head(this.#missionId).server : ownServer);
+  }
+
+  get #workspace(): PanelWorkspace | undefined {
+    const { store } = this.#core;
+    const id = store.has(this.#missionId) ? store.head(this.#missionId).workspaceId : undefined;
+    const found = id === undefined ? undefined : workspaceWith(this.#core, id);
+    return found && { name: found.name, kind: found.kind, building: found.status === "building" };
+  }
+
   /** The mission as the page is to show it. */
   #view(): HostMessage {
     try {
@@ -194,8 +221,9 @@ export class MissionPanel implements vscode.Disposable {
         type: "open",
         view: slimView(view),
         seq,
-        engine: this.#core.engineState,
+        engine: this.#core.engineStateOf(view.head.server),
         folder,
+        workspace: this.#workspace,
         canAct,
         now: Date.now(),
         activeAt: this.#core.store.lastActivity(this.#missionId) ?? view.head.createdAt,
@@ -296,7 +324,7 @@ export class MissionPanel implements vscode.Disposable {
         this.#flushWaiting();
         return;
       }
-      this.#post({ type: "engine", state: this.#core.engineState });
+      this.#post({ type: "engine", state: this.#engineState });
       this.#catchUp();
       this.#openAround();
       this.#flushWaiting();
@@ -317,6 +345,12 @@ export class MissionPanel implements vscode.Disposable {
     earlier: ({ before, sessionId = this.#core.store.head(this.#missionId).sessionId }) => {
       const transcript = this.#core.store.page(this.#missionId, sessionId, { before, limit: pageMessages });
       this.#post({ type: "earlier", transcript: slimTranscript(transcript) });
+    },
+    around: ({ messageId, sessionId }) => {
+      this.#post({ type: "around", ...this.#excerpt(messageId, pageMessages / 2, sessionId) });
+    },
+    later: ({ after, sessionId }) => {
+      this.#post({ type: "later", ...this.#excerpt(after, pageMessages, sessionId) });
     },
     detail: ({ partId }) => {
       const part = this.#toolPart(partId);
@@ -353,6 +387,16 @@ export class MissionPanel implements vscode.Disposable {
       return vscode.commands.executeCommand(panelCommandIds[request.id], called);
     },
   };
+
+  /** A page of messages of which so many come after the one that is named. */
+  #excerpt(messageId: string, following: number, sessionId?: string): Excerpt {
+    const { store } = this.#core;
+    const { missionId } = this;
+    const session = sessionId ?? store.head(missionId).sessionId ?? "";
+    const before = store.messageAfter(missionId, session, messageId, following + 1);
+    const transcript = store.page(missionId, session, { limit: pageMessages, ...(before !== undefined && { before }) });
+    return { transcript: slimTranscript(transcript), hasLater: before !== undefined };
+  }
 
   #toolPart(partId: string): ToolPart | undefined {
     const events = this.#core.store.part(this.#missionId, partId);
@@ -411,6 +455,7 @@ const panelCommandIds: Readonly<Record<PanelCommand, string>> = {
   unrevert: "openAgent.unrevert",
   forkMission: "openAgent.forkMission",
   attachFiles: "openAgent.attachFiles",
+  showBuildLog: "openAgent.showBuildLog",
 };
 
 function concernsChanges({ type }: EventBody): boolean {

@@ -4,6 +4,7 @@ import { MissionPanel } from "./panel.ts";
 import { pageRoot } from "./panelPage.ts";
 import { pageState } from "./pageMessages.ts";
 import { describeError } from "../base/errors.ts";
+import type { RevealTarget } from "../protocol/panel.ts";
 
 const viewType = "openAgent.mission";
 
@@ -13,6 +14,8 @@ interface OpenOptions {
   focusComposer?: boolean;
   /** The sub-agent's session to show in place of the mission's own. */
   subAgent?: string;
+  /** The place to take the reader to. */
+  reveal?: RevealTarget;
 }
 
 /** The open mission panels: one for each mission, and one at most that is a preview. */
@@ -49,7 +52,8 @@ export class MissionPanels implements vscode.Disposable {
     if (!options.preview) panel.keep();
     if (panel.missionId !== missionId) panel.show(missionId);
     panel.showSession(options.subAgent);
-    panel.panel.reveal(undefined, options.preview && !options.focusComposer);
+    panel.panel.reveal(undefined, options.preview && !options.focusComposer && !options.reveal);
+    if (options.reveal) panel.reveal(options.reveal);
     if (options.focusComposer) panel.compose({ type: "composer", action: "focus" });
     return panel;
   }

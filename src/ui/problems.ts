@@ -51,13 +51,26 @@ function waysOut(error: OpenAgentError): Way[] {
     case "no_leader":
     case "internal":
       return [showLog];
+    case "workspace_build_failed": {
+      const { workspaceId } = error.detail;
+      return workspaceId === undefined
+        ? [showLog]
+        : [{ label: "Show Build Log", command: "openAgent.showBuildLog", arguments: [{ workspaceId }] }];
+    }
+    case "workspace_not_found":
     case "mission_not_found":
     case "mission_busy":
     case "request_gone":
     case "files_changed":
+    case "workspace_not_cleanable":
     case "invalid_input":
     case "unknown_command":
     case "attachment_unusable":
+    case "import_unusable":
+    case "workspace_unavailable":
+    case "workspace_not_ready":
+    case "workspace_busy":
+    case "worktree_failed":
       return [];
   }
 }

@@ -11,6 +11,7 @@ import { unlessAnswered } from "./answering.ts";
 import type { App } from "./app.ts";
 import type { MissionPanels } from "./panels.ts";
 import { report } from "./problems.ts";
+import { settings } from "./settings.ts";
 import { folderPaths } from "./workspacesView.ts";
 
 /**
@@ -21,7 +22,7 @@ export function noticeRequests(app: App, panels: MissionPanels): vscode.Disposab
   /** Requests that this window has taken care of. */
   const seen = new Set<string>();
   const look = (core: Core, head: MissionHead) => {
-    if (!vscode.workspace.isTrusted) return;
+    if (!vscode.workspace.isTrusted || !settings().notify.waiting) return;
     for (const request of openRequests(head)) {
       if (seen.has(request.id)) continue;
       seen.add(request.id);

@@ -10,7 +10,7 @@ export interface Settings {
   keepRunning: boolean;
   /** US dollars for each mission; 0: no alert. */
   spendAlert: number;
-  notify: { done: boolean; failed: boolean };
+  notify: { done: boolean; failed: boolean; waiting: boolean };
   permissions: PermissionMode;
 }
 
@@ -33,6 +33,7 @@ export function settings(): Settings {
     notify: {
       done: values.get<boolean>("notify.done") ?? true,
       failed: values.get<boolean>("notify.failed") ?? true,
+      waiting: values.get<boolean>("notify.waiting") ?? true,
     },
   };
 }

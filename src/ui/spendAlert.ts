@@ -4,7 +4,7 @@ import type { App } from "./app.ts";
 import { passedAmount } from "./attentionRules.ts";
 import { report } from "./problems.ts";
 import { settings } from "./settings.ts";
-import { costOf } from "./words.ts";
+import { costOf, money } from "./words.ts";
 
 /** Asks when a mission passes an amount of money, once for each multiple of it. What goes on is the user's to say. */
 export class SpendAlert {
@@ -30,7 +30,7 @@ export class SpendAlert {
   }
 
   async #ask(head: MissionHead, passed: number): Promise<void> {
-    const words = `“${head.title}” has cost ${costOf(head)} so far, more than $${passed.toFixed(2)}.`;
+    const words = `“${head.title}” has cost ${costOf(head)} so far, more than ${money(passed)}.`;
     const ways = [...(isRunning(head) ? ["Stop"] : []), "Continue", "Raise…"];
     const chosen = await vscode.window.showWarningMessage(words, ...ways);
     if (chosen === "Stop") await this.#app.run("stopMission", { missionId: head.id });

@@ -36,8 +36,8 @@ export function showStatus(app: App): vscode.Disposable {
     core.onHead(draw);
     core.onRemoved(draw);
     core.onReloaded(draw);
-    core.onEngineState((state) => {
-      engine = state;
+    core.onEngineState(() => {
+      engine = core.engineState;
       draw();
     });
     core.onStoreFault((message) => {

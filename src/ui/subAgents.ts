@@ -57,7 +57,7 @@ export function subAgentItem(head: MissionHead, node: SubAgentNode): vscode.Tree
     .filter((part) => part !== undefined && part !== "")
     .join("\n");
   item.accessibilityInformation = { label: `Sub-agent ${item.label as string}, ${childWords[state]}` };
-  item.contextValue = "subAgent";
+  item.contextValue = state === "waiting_for_you" ? "subAgent waiting" : "subAgent";
   item.command = { command: "openAgent.openSubAgent", title: "Open Sub-Agent", arguments: [node] };
   return item;
 }

@@ -50,6 +50,11 @@ export function ago(time: number, now: number): string {
   return `${String(Math.floor(hours / 24))} d`;
 }
 
+/** A text for a label in which the editor would take `$(name)` for an icon. */
+export function plainLabel(text: string): string {
+  return text.replaceAll("$(", "$\u2060(");
+}
+
 export function money(dollars: number): string {
   if (dollars === 0) return "";
   return dollars < 0.01 ? "<$0.01" : `$${dollars.toFixed(2)}`;

@@ -1,25 +1,36 @@
 import { basename } from "node:path";
 import * as vscode from "vscode";
+import { describeError } from "../base/errors.ts";
 import type { Core } from "../orchestrator/index.ts";
-import { isRunning } from "../protocol/mission.ts";
+import { isRunning, type MissionHead } from "../protocol/mission.ts";
+import { isContainer, type Workspace } from "../protocol/workspace.ts";
 import type { App } from "./app.ts";
+import { missionItem, missionTooltip, type MissionNode } from "./missionsView.ts";
+import { plainLabel } from "./words.ts";
+import { missionsByWorkspace, type WorkspaceNode } from "./workspaceNodes.ts";
+import { kindWords, workspaceDescription, workspaceFacts } from "./workspaceWords.ts";
 
-export interface WorkspaceNode {
-  kind: "workspace";
-  directory: string;
-}
+type Node = WorkspaceNode | MissionNode;
 
-/** Where missions can run: the folders of this window. */
-export class WorkspacesView implements vscode.TreeDataProvider<WorkspaceNode>, vscode.Disposable {
+/** Missions shown below a workspace. */
+const shownMissions = 20;
+
+/** Where missions can run: the folders of this window, and the workspaces on record with their missions. */
+export class WorkspacesView implements vscode.TreeDataProvider<Node>, vscode.Disposable {
   readonly #app: App;
-  readonly #view: vscode.TreeView<WorkspaceNode>;
-  readonly #changed = new vscode.EventEmitter<WorkspaceNode | undefined>();
+  readonly #view: vscode.TreeView<Node>;
+  readonly #changed = new vscode.EventEmitter<Node | undefined>();
   readonly onDidChangeTreeData = this.#changed.event;
   readonly #folders: vscode.Disposable;
+  /** The tree is given the same objects each time. */
+  readonly #nodes = new Map<string, Node>();
+  /** The missions in workspaces, newest first, by the workspace's id. */
+  #missions = new Map<string, MissionHead[]>();
+  #core: Core | undefined;
 
   constructor(app: App) {
     this.#app = app;
-    this.#view = vscode.window.createTreeView("openAgent.workspaces", { treeDataProvider: this });
+    this.#view = vscode.window.createTreeView<Node>("openAgent.workspaces", { treeDataProvider: this });
     this.#folders = vscode.workspace.onDidChangeWorkspaceFolders(() => {
       this.#changed.fire(undefined);
     });
@@ -29,34 +40,97 @@ export class WorkspacesView implements vscode.TreeDataProvider<WorkspaceNode>, v
   }
 
   #listen(core: Core): void {
-    let running = "";
+    let shown = "";
     const update = () => {
-      const now = JSON.stringify(core.store.listRunning().map((head) => head.directory));
-      if (now !== running) this.#changed.fire(undefined);
-      running = now;
+      const heads = core.store.listRunning();
+      const now = JSON.stringify(heads.map(({ id, directory, workspaceId }) => [id, directory, workspaceId]));
+      if (now !== shown) this.#changed.fire(undefined);
+      shown = now;
     };
-    core.onHead(update);
-    core.onReloaded(update);
+    core.onHead((head) => {
+      update();
+      if (head.workspaceId === undefined) return;
+      const node = this.#nodes.get(head.id);
+      const isKnown = this.#missions.get(head.workspaceId)?.some(({ id }) => id === head.id);
+      if (!isKnown) this.#changed.fire(undefined);
+      else if (node) this.#changed.fire(node);
+    });
+    core.onRemoved((missionId) => {
+      this.#nodes.delete(missionId);
+      this.#changed.fire(undefined);
+    });
+    core.onReloaded(() => this.#changed.fire(undefined));
+    core.onWorkspaces(() => this.#changed.fire(undefined));
   }
 
-  getChildren(element?: WorkspaceNode): WorkspaceNode[] {
-    return element ? [] : folderPaths().map((directory) => ({ kind: "workspace", directory }));
+  async getChildren(element?: Node): Promise<Node[]> {
+    if (element) return element.kind === "workspace" ? this.#missionsOf(element) : [];
+    const folders = folderPaths().map((directory) => this.#node(directory, { kind: "workspace", directory }));
+    try {
+      this.#core = await this.#app.core();
+      this.#missions = missionsByWorkspace(this.#core);
+      const { workspaces, problems } = this.#core.workspaces();
+      this.#view.message = problems.length === 0 ? undefined : problems.join("\n");
+      const nodes = workspaces.map(({ id, directory }) =>
+        this.#node(id, { kind: "workspace", directory, workspaceId: id }),
+      );
+      return [...folders, ...nodes];
+    } catch (error) {
+      this.#view.message = describeError(error);
+      return folders;
+    }
   }
 
-  async getTreeItem(element: WorkspaceNode): Promise<vscode.TreeItem> {
-    const item = new vscode.TreeItem(basename(element.directory));
-    item.id = element.directory;
-    item.iconPath = new vscode.ThemeIcon("vm");
-    item.tooltip = element.directory;
-    item.contextValue = "workspace";
-    item.description = await this.#description(element.directory);
+  #missionsOf({ workspaceId = "" }: WorkspaceNode): Node[] {
+    const heads = this.#missions.get(workspaceId) ?? [];
+    return heads.slice(0, shownMissions).map(({ id }) => this.#node(id, { kind: "mission", missionId: id }));
+  }
+
+  #node(key: string, made: Node): Node {
+    const known = this.#nodes.get(key) ?? made;
+    this.#nodes.set(key, known);
+    return known;
+  }
+
+  getTreeItem(element: Node): vscode.TreeItem {
+    const running = this.#core?.store.listRunning().filter(isRunning) ?? [];
+    if (element.kind === "mission") return this.#missionItem(element.missionId);
+    const { workspaceId } = element;
+    if (workspaceId === undefined) return folderItem(element.directory, running);
+    const workspace = this.#workspace(workspaceId);
+    const item = workspace
+      ? workspaceItem(workspace, running.filter((head) => head.workspaceId === workspaceId).length)
+      : new vscode.TreeItem("…");
+    item.collapsibleState = vscode.TreeItemCollapsibleState[this.#missions.has(workspaceId) ? "Collapsed" : "None"];
     return item;
   }
 
-  async #description(directory: string): Promise<string> {
-    const core = await this.#app.core().catch(() => undefined);
-    const heads = core?.store.listRunning().filter((head) => head.directory === directory && isRunning(head)) ?? [];
-    return heads.length === 0 ? "host" : `host · ${String(heads.length)} running`;
+  #missionItem(missionId: string): vscode.TreeItem {
+    if (!this.#core?.store.has(missionId)) return new vscode.TreeItem("…");
+    const item = missionItem(this.#core.store.head(missionId), "");
+    // Their sub-agents are in the view of missions.
+    item.collapsibleState = vscode.TreeItemCollapsibleState.None;
+    return item;
+  }
+
+  #workspace(workspaceId: string): Workspace | undefined {
+    return this.#core?.workspaces().workspaces.find(({ id }) => id === workspaceId);
+  }
+
+  getParent(element: Node): Node | undefined {
+    if (element.kind === "workspace" || !this.#core?.store.has(element.missionId)) return undefined;
+    return this.#nodes.get(this.#core.store.head(element.missionId).workspaceId ?? "");
+  }
+
+  resolveTreeItem(item: vscode.TreeItem, element: Node): vscode.TreeItem {
+    if (element.kind === "mission") {
+      if (this.#core?.store.has(element.missionId))
+        item.tooltip = missionTooltip(this.#core.store.head(element.missionId));
+      return item;
+    }
+    const workspace = element.workspaceId === undefined ? undefined : this.#workspace(element.workspaceId);
+    if (workspace) item.tooltip = workspaceTooltip(workspace);
+    return item;
   }
 
   dispose(): void {
@@ -71,4 +145,46 @@ export function folderPaths(): string[] {
   return (vscode.workspace.workspaceFolders ?? [])
     .filter(({ uri }) => uri.scheme === "file")
     .map(({ uri }) => uri.fsPath);
+}
+
+function folderItem(directory: string, running: readonly MissionHead[]): vscode.TreeItem {
+  const item = new vscode.TreeItem(basename(directory));
+  const here = running.filter((head) => head.workspaceId === undefined && head.directory === directory).length;
+  item.id = directory;
+  item.iconPath = new vscode.ThemeIcon(kindWords.host.icon);
+  item.tooltip = directory;
+  item.contextValue = "workspace";
+  item.description = here === 0 ? "host" : `host · ${String(here)} running`;
+  return item;
+}
+
+function workspaceItem(workspace: Workspace, running: number): vscode.TreeItem {
+  const item = new vscode.TreeItem(plainLabel(workspace.name));
+  item.id = workspace.id;
+  item.iconPath = workspaceIcon(workspace);
+  item.description = workspaceDescription(workspace, running);
+  item.accessibilityInformation = { label: `${workspace.name}, ${item.description}` };
+  const built = isContainer(workspace.kind) ? " container" : workspace.kind === "worktree" ? " worktree" : "";
+  item.contextValue = `workspace record${built} ${workspace.status}${workspace.initScript ? " scripted" : ""}`;
+  return item;
+}
+
+function workspaceIcon({ kind, status }: Workspace): vscode.ThemeIcon {
+  if (status === "building") return new vscode.ThemeIcon("loading~spin");
+  if (status === "error")
+    return new vscode.ThemeIcon("error", new vscode.ThemeColor("notificationsErrorIcon.foreground"));
+  return new vscode.ThemeIcon(
+    kindWords[kind].icon,
+    status === "pending" ? new vscode.ThemeColor("disabledForeground") : undefined,
+  );
+}
+
+function workspaceTooltip(workspace: Workspace): vscode.MarkdownString {
+  const text = new vscode.MarkdownString("", true);
+  text.appendMarkdown("**").appendText(workspace.name).appendMarkdown("** · ");
+  text.appendText(kindWords[workspace.kind].label);
+  for (const [name, value] of workspaceFacts(workspace, Date.now()))
+    text.appendMarkdown(`\n\n${name}: `).appendText(value);
+  if (workspace.error !== undefined) text.appendMarkdown("\n\n$(error) ").appendText(workspace.error);
+  return text;
 }

@@ -77,7 +77,11 @@ const throughStore: Append = (path, bodies, size) => {
 
 const bare: Append = (path, bodies, size) => {
   const { database } = openDatabase(path);
-  database.prepare("INSERT INTO missions VALUES (?, 'active', 'idle', 0, 1, '{}')").run(missionId);
+  database
+    .prepare(
+      "INSERT INTO missions (id, status, run_state, archived, updated_at, head) VALUES (?, 'active', 'idle', 0, 1, '{}')",
+    )
+    .run(missionId);
   const insert = database.prepare(
     "INSERT INTO events (mission_id, time, type, session_id, message_id, part_id, key, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
   );

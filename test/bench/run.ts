@@ -1,18 +1,25 @@
 /**
  * Measures against others, as ratios of one run:
- *   node test/bench/run.ts [a] [b] [c] [d]     all by default
+ *   node test/bench/run.ts [a] [b] [c] [d] [e] [f] [g]   all by default
  */
 import { measureActivation } from "./activation.ts";
 import { measureAppend } from "./append.ts";
+import { measureBackends } from "./backends.ts";
 import { measureDeltas } from "./deltas.ts";
 import { measureOpening } from "./opening.ts";
+import { measureParallel } from "./parallel.ts";
 import { print, type Report } from "./report.ts";
+import { measureScale } from "./scale.ts";
 
 const measures: Readonly<Record<string, () => Promise<Report>>> = {
   a: measureActivation,
   b: measureAppend,
   c: measureDeltas,
   d: measureOpening,
+  e: measureScale,
+
+  f: measureParallel,
+  g: measureBackends,
 };
 
 const wanted = process.argv.slice(2);

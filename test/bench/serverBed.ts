@@ -5,7 +5,7 @@ import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { endProcessGroup, isAlive } from "../../src/base/processes.ts";
 import { waitUntil } from "../../src/base/async.ts";
-import type { Connection } from "../../src/opencode/server.ts";
+import type { Connection } from "../../src/opencode/connection.ts";
 import { makeBed, opencodeBinary, type Bed } from "../fake/bed.ts";
 
 export interface ServerBed {

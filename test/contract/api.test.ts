@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { connect } from "node:net";
 import { networkInterfaces } from "node:os";
@@ -142,7 +142,7 @@ describe("the HTTP API", function () {
       ];
       for (const [body, words] of bad) await check([400, "invalid_input", words], "/api/control/message", body);
       await check([400, "invalid_input", /title/], "/api/control/missions", { title: "x".repeat(501) });
-      await check([400, "invalid_input", /workspace 7.*host/], "/api/control/missions", { workspace_id: "7" });
+      await check([404, "workspace_not_found", /workspace 7/], "/api/control/missions", { workspace_id: "7" });
       await check([400, "invalid_input", /no absolute path/], "/api/control/missions", { working_dir: "src" });
       await check([400, "invalid_input", /task/], "/api/task", {});
     });
@@ -162,6 +162,7 @@ describe("the HTTP API", function () {
       await check(gone, control);
       await check(gone, `${control}/events`);
       await check(gone, `${control}/cancel`, {});
+      await check(gone, `${control}/resume`, {});
       await check(gone, "/api/control/message", { content: "hi", mission_id: nobody });
       await check(gone, `/api/task/${nobody}`);
       await check(gone, `/api/task/${nobody}/stream`);
@@ -254,6 +255,9 @@ describe("the HTTP API", function () {
       const { status, ...rest } = await api.mission(id);
       assert.deepEqual([status, rest["resumable"], typeof rest["interrupted_at"]], ["interrupted", true, "string"]);
       assert.deepEqual(await cancel(), { ok: true, cancelled: false });
+      writeFileSync(join(bed.project, "unclean.txt"), "");
+      const resumed = await api.get<Mission>(`/api/control/missions/${id}/resume`, { clean_workspace: true });
+      assert.deepEqual([resumed.status, existsSync(join(bed.project, "unclean.txt"))], ["active", false]);
       stream.leave();
     });
 

@@ -372,4 +372,12 @@ describe("the command line alone on its data folder", function () {
     await waitUntil(() => !isAlive(server), 5_000);
     assert.ok(!isAlive(server));
   });
+
+  it("searches files with the ripgrep of the development packages where PATH has none", async () => {
+    const search = script({ tool: "glob", args: { pattern: "*.md" } }, { text: "Searched." });
+    const environment = { PATH: "/usr/bin:/bin" };
+    const { code, out, err } = await finish(bed, ["run", search, "--json", "--verbose"], { environment });
+    assert.deepEqual([code, err.includes("no rg on PATH")], [0, false], err);
+    assert.match(lines(out).find((line) => line.event_type === "tool_result")?.content ?? "", /README\.md/);
+  });
 });

@@ -134,6 +134,23 @@ describe("permission rules and modes", function () {
     assert.ok(!existsSync(join(bed.project, "b")));
   });
 
+  it("asks for redirections although a rule allows the command, also where OpenCode reports them of none", async () => {
+    const hidden = ["printf a > b", "printf a | printf c > b", "{ printf a; printf c; } > b"];
+    const id = await launch(script(bash("printf a"), ...hidden.map(bash), bash("printf a 2>&1"), { text: "done" }));
+    let request = await asked(id);
+    const before = [request];
+    await answer(id, request, { reply: "always", patterns: ["printf *"], scope: "all" });
+    for (const command of hidden) {
+      request = await asked(id, ...before);
+      before.push(request);
+      assert.equal(request.detail, command);
+      await answer(id, request, { reply: "reject", reason: "not that" });
+    }
+    await untilTurns(core, id, 1);
+    assert.deepEqual(story(id).asked, ["printf a", ...hidden]);
+    assert.ok(!existsSync(join(bed.project, "b")));
+  });
+
   it("takes only patterns that the request offers", async () => {
     const id = await launch(script(bash("printf a"), { text: "done" }));
     const request = await asked(id);

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { sleep, waitUntil } from "../../src/base/async.ts";
 import { isAlive, processesWith } from "../../src/base/processes.ts";
@@ -49,6 +51,30 @@ describe("the OpenCode server", function () {
     }
     const refused = await fetch(`${url}/global/health`);
     assert.equal(refused.status, 401);
+  });
+
+  it("starts on another port when somebody takes the one that was meant for it", async () => {
+    const { core, lines, paths } = await open();
+    const opened = core();
+    const started = opened.run("startServer", {});
+    // The record names the process as soon as it exists; OpenCode takes far longer to come to listen.
+    const pid = () =>
+      existsSync(paths.serverRecord)
+        ? (JSON.parse(readFileSync(paths.serverRecord, "utf8")) as { pid: number }).pid
+        : 0;
+    await waitUntil(() => pid() !== 0, 20_000, 1);
+    const words = execFileSync("ps", ["-o", "args=", "-p", String(pid())], { encoding: "utf8" });
+    const port = Number(/--port (\d+)/.exec(words)?.[1]);
+    const taker = createServer().listen(port, "127.0.0.1");
+    await once(taker, "listening");
+    await started;
+    taker.close();
+    assert.ok(
+      lines.some((line) => line.includes(`Port ${String(port)} was taken`)),
+      lines.join("\n"),
+    );
+    const { url } = JSON.parse(readFileSync(paths.serverRecord, "utf8")) as { url: string };
+    assert.notEqual(new URL(url).port, String(port));
   });
 
   it("leaves the user's configuration alone, and holds its sessions in a database of ours", async () => {

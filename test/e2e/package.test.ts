@@ -24,6 +24,8 @@ describe("the package", function () {
       /^media\/walkthrough\/\w+\.md$/,
       /^dist\/(extension|core|headless)\.cjs$/,
       /^dist\/guard\.js$/,
+      /^dist\/bridge\.js$/,
+      /^dist\/egress\.js$/,
       /^dist\/webview\/(main\.js|main\.css|codicon\.ttf)$/,
       new RegExp(`^dist/native/${process.platform}-${process.arch}\\.node$`),
     ];

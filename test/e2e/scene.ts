@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Browser, BrowserContext, Frame, Page } from "playwright-core";
 import { makeBed, opencodeBinary, repository, type Bed, type BedOptions } from "../fake/bed.ts";
 import { launchBrowser } from "../host/chromium.ts";
+import { installationFolder } from "../host/setup.ts";
 import { startEditor, type Editor, type EditorOptions } from "../host/editor.ts";
 import { eventually } from "../host/eventually.ts";
 import { answerQuickInput, newProfile, openWorkbench, quickInput, runCommand, webviewFrame } from "../host/page.ts";
@@ -46,7 +47,11 @@ export async function makeScene(
     await startEditor({
       extension: { vsix: packageExtension() },
       workspace: bed.project,
-      env: { HOME: bed.home, OPEN_AGENT_DATA_DIR: bed.data },
+      env: {
+        HOME: bed.home,
+        OPEN_AGENT_DATA_DIR: bed.data,
+        OPEN_AGENT_CONTAINER_TEMPLATES: join(installationFolder(), "templates"),
+      },
       settings: { "openAgent.opencode.path": opencodeBinary },
       ...options.editor,
     }),
@@ -69,6 +74,11 @@ export async function makeScene(
 /** Types a prompt after New Mission, starts, and waits for the panel. */
 export async function launch(page: Page, prompt: string): Promise<void> {
   await runCommand(page, "Open Agent: New Mission…");
+  await launchFrom(page, prompt);
+}
+
+/** Answers the steps of a new mission, and waits for the panel. */
+export async function launchFrom(page: Page, prompt: string): Promise<void> {
   await stepTitled(page, "New Mission (1 of 2)");
   await answerQuickInput(page, prompt);
   await stepTitled(page, "New Mission (2 of 2)");

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Step } from "./script.ts";
@@ -47,7 +48,11 @@ export async function streamAnswer(
   response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
   await delta({ role: "assistant", content: "" });
   await spoken(step.reasoning ?? "", (piece) => ({ reasoning_content: piece }));
-  await spoken(step.text ?? "", (piece) => ({ content: piece }));
+  const { text = "", gate } = step;
+  const half = gate === undefined ? text.length : Math.floor(text.length / 2);
+  await spoken(text.slice(0, half), (piece) => ({ content: piece }));
+  while (gate !== undefined && !existsSync(gate)) await sleep(50, undefined, { signal: gone });
+  await spoken(text.slice(half), (piece) => ({ content: piece }));
   for await (const piece of floodOf(step, gone)) await delta({ content: piece });
   if (step.garbage === true) await write("data: {not json\n\n");
   if (step.errorChunk) await data({ error: step.errorChunk });

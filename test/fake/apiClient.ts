@@ -79,6 +79,7 @@ export function apiClient(url: string, token: string) {
   const events = (id: string, query = "") => get<Stored[]>(`/api/control/missions/${id}/events${query}`);
 
   return {
+    url,
     headers,
     ask,
     get,

@@ -31,6 +31,8 @@ export interface BedOptions {
   environment?: Record<string, string>;
   /** The data folder; one below the bed's own by default. */
   data?: string;
+  /** Where finished file systems of containers lie, to be used again. */
+  templates?: string;
   /** The extension that uses the data folder is under development, and keeps its missions apart. */
   development?: boolean;
 }
@@ -87,6 +89,7 @@ export async function makeBed(options: BedOptions = {}): Promise<Bed> {
         paths,
         guard: join(repository, "src", "opencode", "guard.ts"),
         ripgrepFolder,
+        ...(options.templates !== undefined && { containers: { templates: options.templates } }),
         build: settings.build ?? "1.0.0",
         environment,
         packageFolders: [],

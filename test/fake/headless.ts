@@ -46,8 +46,8 @@ export interface HeadlessOptions {
 }
 
 export function headless(bed: Bed, words: readonly string[], options: HeadlessOptions = {}): Headless {
-  const all = [program, ...words, "--data-dir", options.data ?? bed.data];
-  if (!words.includes("--opencode")) all.push("--opencode", opencodeBinary);
+  const opencode = words.includes("--opencode") ? [] : ["--opencode", opencodeBinary];
+  const all = [program, "--data-dir", options.data ?? bed.data, ...opencode, ...words];
   const line = [process.execPath, ...all].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
   const [command, args] = options.terminal
     ? ["script", ["-qefc", `exec ${line}`, "/dev/null"]]

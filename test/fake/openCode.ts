@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { authorization } from "../../src/opencode/server.ts";
+import { authorization } from "../../src/opencode/connection.ts";
 import type { Bed } from "./bed.ts";
 
 /** The bed's OpenCode server, asked directly. */

@@ -14,6 +14,8 @@ export interface Step {
   chunk?: number;
   /** Milliseconds between deltas. */
   delay?: number;
+  /** Path of a file; the second half of the text comes only when it is there. */
+  gate?: string;
   /**
    * `n` deltas of `size` characters as fast as the socket takes them, with a pause of `delay` ms after each `every`.
    * With `stamp` each delta holds the time of its sending instead, in ms with a fraction, closed by a bar.

@@ -22,7 +22,10 @@ export interface Driver {
   attributes: (selector: string, name: string) => Promise<string[]>;
   /** The texts of all elements, as shown. */
   texts: (selector: string) => Promise<string[]>;
+  /** Types into the open quick pick or input box, and accepts. */
   answerQuickInput: (text: string) => Promise<void>;
+  /** Types into it, and leaves it open. */
+  fillQuickInput: (text: string) => Promise<void>;
   pickQuickItem: (label: string) => Promise<void>;
   clickInWebview: (webview: string, selector: string) => Promise<void>;
   fillInWebview: (webview: string, selector: string, text: string) => Promise<void>;

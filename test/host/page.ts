@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Browser, BrowserContext, Frame, Locator, Page } from "playwright-core";
 import type { Editor } from "./editor.ts";
+import { eventually } from "./eventually.ts";
 
 export interface WorkbenchOptions {
   /** Another folder than the editor's workspace. */
@@ -81,9 +82,13 @@ export function quickInput(page: Page): Locator {
 
 /** Types into the open quick pick or input box and accepts. */
 export async function answerQuickInput(page: Page, text: string): Promise<void> {
-  const input = quickInput(page).locator("input.input").first();
-  await input.fill(text);
-  await input.press("Enter");
+  await fillQuickInput(page, text);
+  await quickInput(page).locator("input.input").first().press("Enter");
+}
+
+/** Types into the open quick pick or input box. */
+export async function fillQuickInput(page: Page, text: string): Promise<void> {
+  await quickInput(page).locator("input.input").first().fill(text);
 }
 
 /** Clicks the row of the open quick pick that has exactly this label. */
@@ -141,4 +146,16 @@ export async function webviewFrame(
 async function inView(frame: Frame): Promise<boolean> {
   const outer = await frame.parentFrame()?.frameElement();
   return (await outer?.isVisible()) === true;
+}
+
+/** Chooses from the context menu of something. */
+export async function chooseFromMenu(page: Page, target: Locator, label: string): Promise<void> {
+  await target.click({ button: "right" });
+  const item = page.locator(".context-view .action-item").filter({ hasText: label }).first();
+  await item.hover();
+  await eventually(
+    async () => (await item.getAttribute("class"))?.split(" ").includes("focused"),
+    (focused) => focused === true,
+  );
+  await page.keyboard.press("Enter");
 }

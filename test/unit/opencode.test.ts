@@ -206,6 +206,14 @@ describe("what OpenCode runs with", () => {
     }));
     assert.equal(environment["PATH"], `/empty${delimiter}/rg`);
   });
+
+  it("says once that there is no ripgrep, which OpenCode downloads then", () => {
+    const warnings: string[] = [];
+    const log = { ...silentLogger, warn: (message: string) => void warnings.push(message) };
+    const { environment } = prepare(() => ({ environment: { HOME: "/nowhere", PATH: "/empty" }, log }));
+    assert.equal(environment["PATH"], "/empty");
+    assert.match(warnings.join("\n"), /^There is no rg on PATH: OpenCode will download one[^\n]*$/);
+  });
 });
 
 describe("ids of messages", () => {

@@ -12,6 +12,8 @@ describe("messages of the page", () => {
       { type: "openFile", path: "a.ts", line: 3 },
       { type: "command", id: "showLog" },
       { type: "ack", seq: 4 },
+      { type: "around", messageId: "msg_1", sessionId: "ses_1" },
+      { type: "later", after: "msg_1" },
     ];
     assert.deepEqual(good.map(parsePageMessage), good);
   });
@@ -27,6 +29,8 @@ describe("messages of the page", () => {
       { type: "answerPermission", requestId: "per_1", reply: "yes" },
       { type: "command", id: "workbench.action.quit" },
       { type: "openFile", path: ["a"] },
+      { type: "around", sessionId: "ses_1" },
+      { type: "later", after: 4 },
     ];
     assert.deepEqual(
       bad.map(parsePageMessage),

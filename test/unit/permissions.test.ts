@@ -98,6 +98,50 @@ describe("rules", () => {
     );
   });
 
+  it("cover a redirection or a substitution only where they have it themselves", () => {
+    const allows = (pattern: string, detail: string, patterns = [detail]) =>
+      allowingRules(request({ patterns, detail }), [rule(pattern)]) !== undefined;
+    const cases: [pattern: string, command: string, allowed: boolean][] = [
+      ["echo *", "echo x", true],
+      ["echo *", "echo x > file", false],
+      ["echo *", "echo x>>file", false],
+      ["echo *", "echo < file", false],
+      ["echo *", "echo $(rm file)", false],
+      ["echo *", 'echo "$(rm file)"', false],
+      ["echo *", "echo `rm file`", false],
+      ["echo *", "echo <(rm file)", false],
+      ["*", "echo x > file", false],
+      ["echo *", "echo 'a > b' \"a > b\" a\\>b '$(rm)'", true],
+      ["echo *", "echo 'a > b", false],
+      ["echo *", "echo x # it's > y", true],
+      ["echo *", "echo x # it's\necho y > file # it's", false],
+      ["echo *", "echo $'it\\'s' > file # '", false],
+      ["echo *", "echo x > file' '", false],
+      ["npm test *", "npm test -- a 2>&1", true],
+      ["npm test *", "npm test > /dev/null 2>&1", true],
+      ["npm test *", "npm test >/dev/null/../file", false],
+      ["npm test *", "npm test &> file", false],
+      ["echo * > out.txt", "echo x > out.txt", true],
+      ["echo * > out.txt", "echo x > other > out.txt", false],
+      ["echo * > out.txt", "echo $(rm x) > out.txt", false],
+      ["echo x > file", "echo x > file", true],
+    ];
+    assert.deepEqual(
+      cases.map(([pattern, command]) => [pattern, command, allows(pattern, command)]),
+      cases,
+    );
+    assert.ok(allows("echo *", "echo a && echo b", ["echo a", "echo b"]));
+    assert.ok(!allows("echo *", "{ echo a; echo b; } > file", ["echo a", "echo b"]), "what stands in no pattern");
+    const files = request({ permission: "edit", patterns: ["a > b"], detail: "a > b" });
+    assert.ok(allowingRules(files, [rule("a*", { permission: "edit" })]), "a name of a file is no command");
+  });
+
+  it("are not offered where they would not allow what is asked", () => {
+    const redirected = { patterns: ["echo x > file"], always: ["echo *"], detail: "echo x > file" };
+    assert.deepEqual(alwaysChoices(request(redirected)), [["echo x > file"]]);
+    assert.deepEqual(alwaysChoices(request({ ...redirected, patterns: ["echo x"] })), []);
+  });
+
   it("offer what OpenCode offers and what is asked exactly, unless that would be read as a wildcard", () => {
     assert.deepEqual(
       [

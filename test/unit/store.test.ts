@@ -112,6 +112,15 @@ describe("store", () => {
     ]);
   });
 
+  it("finds the message so many places after another one", () => {
+    const store = openStore();
+    store.create("m", [created, linked], 1);
+    for (const id of ["msg_1", "msg_2", "msg_3", "msg_4"]) store.append("m", user(id, id), 2);
+    const after = (places: number) => store.messageAfter("m", session, "msg_2", places);
+    assert.deepEqual([after(1), after(2), after(3)], ["msg_3", "msg_4", undefined]);
+    assert.equal(store.messageAfter("m", "ses_other", "msg_2", 1), undefined);
+  });
+
   it("answers queries by type, limit, offset and seq", () => {
     const store = openStore();
     store.create("m", [created, linked], 1);

@@ -19,7 +19,11 @@ describe("activation", () => {
     // This one waits for the end of the editor's start.
     await eventually(() => vscode.extensions.getExtension("vscode.merge-conflict")?.isActive === true, Boolean);
     assert.equal(extension.isActive, false);
-    assert.deepEqual(manifest.activationEvents, ["onUri", "onWebviewPanel:openAgent.mission"]);
+    assert.deepEqual(manifest.activationEvents, [
+      "onUri",
+      "onWebviewPanel:openAgent.mission",
+      "onFileSystem:open-agent-init-script",
+    ]);
   });
 
   it("comes with its view, in little time", async () => {

@@ -33,6 +33,7 @@ describe("requests", () => {
     const [one, two] = [bash("touch rule-1.txt"), bash("touch rule-2.txt")];
     await launch(lineScript("Touch by a rule", one, two, { text: "Both." }));
     await panelShows(".card.request .always", "Always:");
+    await panelShows(".fold.waiting .line", /^Waiting for you\s+touch rule-1\.txt/);
     await driver.evaluateInWebview(
       page,
       `(() => {
@@ -72,6 +73,8 @@ describe("requests", () => {
   });
 
   it("are told where the mission is not in view, and answered from the tree; the notice then is stale", async () => {
+    // Only so many can be seen at once.
+    await driver.runCommand("Notifications: Clear All Notifications");
     await launch(lineScript("Ask out of sight", bash("sleep 3"), bash("touch tree.txt"), { text: "Seen." }));
     await panelShows(".state", "running");
     await closeTabs();

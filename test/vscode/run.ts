@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { build } from "esbuild";
 import { makeBed, opencodeBinary, repository } from "../fake/bed.ts";
 import { runInExtensionHost } from "../host/extensionTests.ts";
+import { installationFolder } from "../host/setup.ts";
 import type { SuiteReport } from "../host/suiteRunner.ts";
 
 /** Commands that begin with `touch` or `rm` ask for permission; all others run. */
@@ -39,7 +40,11 @@ export async function withSuite<T>(run: (prepared: PreparedSuite) => Promise<T>)
       suite,
       extension: { folder: repository },
       workspace: bed.project,
-      env: { HOME: bed.home, OPEN_AGENT_DATA_DIR: bed.data },
+      env: {
+        HOME: bed.home,
+        OPEN_AGENT_DATA_DIR: bed.data,
+        OPEN_AGENT_CONTAINER_TEMPLATES: join(installationFolder(), "templates"),
+      },
       settings: { "openAgent.opencode.path": opencodeBinary },
       artifacts: join(repository, "out", "vscode"),
     });

@@ -46,6 +46,18 @@ export async function quickInputTitled(title: string): Promise<void> {
   await eventually(quickInputTitle, (shown) => shown === title);
 }
 
+/** Calls a tool as another agent in the editor does. */
+export async function askTool(name: string, input: object): Promise<string> {
+  const { content } = await vscode.lm.invokeTool(name, { input, toolInvocationToken: undefined });
+  return content.map((part) => (part instanceof vscode.LanguageModelTextPart ? part.value : "")).join("");
+}
+
+/** Launches a mission that no panel shows; gives its id. */
+export async function launchUnseen(prompt: string, title: string): Promise<string> {
+  const words = await askTool("openagent_launchMission", { prompt, title });
+  return /^mission: (\S+)$/m.exec(words)?.[1] ?? "";
+}
+
 /** The texts of elements in the panel that is shown. */
 export function inPanel(selector: string): Promise<string[]> {
   return driver.textsInWebview(page, selector);

@@ -2,19 +2,7 @@ import assert from "node:assert/strict";
 import * as vscode from "vscode";
 import { driver } from "../host/driver.ts";
 import { eventually } from "../host/eventually.ts";
-import { closeTabs, launch, tabs, turnsEnd } from "./steps.ts";
-
-/** Calls a tool as another agent in the editor does. */
-async function text(name: string, input: object): Promise<string> {
-  const { content } = await vscode.lm.invokeTool(name, { input, toolInvocationToken: undefined });
-  return content.map((part) => (part instanceof vscode.LanguageModelTextPart ? part.value : "")).join("");
-}
-
-/** Launches a mission that no panel shows; gives its id. */
-async function launchUnseen(prompt: string, title: string): Promise<string> {
-  const words = await text("openagent_launchMission", { prompt, title });
-  return /^mission: (\S+)$/m.exec(words)?.[1] ?? "";
-}
+import { askTool, closeTabs, launch, launchUnseen, tabs, turnsEnd } from "./steps.ts";
 
 describe("notifications", () => {
   const toasts = async () =>
@@ -55,11 +43,11 @@ describe("tools for other agents", () => {
   it("launch a mission, say what it does and read it", async () => {
     const missionId = await launchUnseen("[[hello]]", "By another agent");
     const status = await eventually(
-      () => text("openagent_missionStatus", { missionId: missionId.slice(0, 8) }),
+      () => askTool("openagent_missionStatus", { missionId: missionId.slice(0, 8) }),
       (words) => words.includes("state: finished"),
     );
     assert.match(status, /^title: By another agent$/m);
-    assert.match(await text("openagent_readTranscript", { missionId }), /## Agent\nHello from the scripted model/);
+    assert.match(await askTool("openagent_readTranscript", { missionId }), /## Agent\nHello from the scripted model/);
   });
 });
 

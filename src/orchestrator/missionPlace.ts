@@ -1,0 +1,34 @@
+import { isAbsolute, relative } from "node:path";
+import { OpenAgentError } from "../base/errors.ts";
+import { serverInside } from "../protocol/mission.ts";
+import { isContainer } from "../protocol/workspace.ts";
+import type { Workspaces } from "./workspaces.ts";
+
+/**
+ * Where a mission works: in a folder, or in the folder of a workspace, or in a folder inside of that.
+ * @param server of missions that do not run inside of a container
+ */
+export function placeFor(
+  { directory, workspaceId }: { directory?: string; workspaceId?: string },
+  workspaces: Workspaces,
+  server: string,
+): { directory: string; server: string; workspaceId?: string } {
+  if (workspaceId === undefined) {
+    if (directory !== undefined) return { directory, server };
+    throw new OpenAgentError("invalid_input", "A mission needs a folder or a workspace.");
+  }
+  const workspace = workspaces.get(workspaceId);
+  const place = directory ?? workspace.directory;
+  if (!isInside(place, workspace.directory))
+    throw new OpenAgentError("invalid_input", `${place} is not in the workspace ${workspace.name}.`);
+  return {
+    directory: place,
+    server: isContainer(workspace.kind) ? serverInside(workspaceId) : server,
+    workspaceId,
+  };
+}
+
+function isInside(path: string, folder: string): boolean {
+  const way = relative(folder, path);
+  return way === "" || (!way.startsWith("..") && !isAbsolute(way));
+}

@@ -1,0 +1,122 @@
+import { isAbsolute } from "node:path";
+import { z } from "zod";
+import { OpenAgentError } from "../base/errors.ts";
+import { serverInside } from "../protocol/mission.ts";
+import {
+  backendKinds,
+  distros,
+  isContainer,
+  type Probe,
+  type Workspace,
+  type WorktreeState,
+} from "../protocol/workspace.ts";
+import type { Wrapped } from "../workspace/backend.ts";
+import type { ExecResult } from "../workspace/exec.ts";
+import * as worktrees from "../workspace/worktrees.ts";
+import { command } from "./command.ts";
+import type { Leader } from "./leader.ts";
+
+const path = z.string().min(1).max(4096).refine(isAbsolute, "the path is not absolute");
+export const workspaceId = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, "is no id of a workspace");
+const workspaceName = z
+  .string()
+  .trim()
+  .min(1)
+  .max(100)
+  .refine((name) => !/[/\\]|\.\.|^\./.test(name), "a name has no slashes, no two dots and no dot at its begin");
+const packageName = z.string().regex(/^[a-z0-9][a-z0-9+._-]*$/, "is no name of a package");
+const workspaceWish = z.object({
+  name: workspaceName,
+  kind: z.enum(backendKinds),
+  directory: path.optional(),
+  distro: z.enum(distros).optional(),
+  packages: z.array(packageName).max(500).optional(),
+  initScript: z.string().max(200_000).optional(),
+  network: z.enum(["host", "private"]).optional(),
+  limits: z
+    .object({
+      memoryMb: z.int().min(16).optional(),
+      cpus: z.number().positive().optional(),
+      processes: z.int().min(1).optional(),
+    })
+    .optional(),
+  environment: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string().max(100_000)).optional(),
+});
+
+/** What can be asked of the leader about workspaces. */
+export const workspaceCommands = {
+  probeWorkspaces: command(z.object({}), (leader): Promise<Probe[]> => leader.workspaces.probes()),
+  createWorkspace: command(workspaceWish, (leader, input): Workspace => leader.workspaces.create(input)),
+  updateWorkspace: command(workspaceWish.omit({ kind: true }).partial().extend({ workspaceId }), (leader, input) => {
+    const { workspaceId: id, ...change } = input;
+    return leader.workspaces.update(id, change);
+  }),
+  /** Begins a build; what it does is in its log, and how it ends in the workspace. */
+  buildWorkspace: command(z.object({ workspaceId, rebuild: z.boolean().default(false) }), async (leader, input) => {
+    await endServer(leader, input.workspaceId);
+    leader.workspaces.build(input.workspaceId, input.rebuild);
+  }),
+  cancelBuild: command(z.object({ workspaceId }), (leader, input) => {
+    leader.workspaces.cancelBuild(input.workspaceId);
+  }),
+  /** Throws `workspace_busy`, with what would be lost, where something is nowhere else, unless it is to be discarded. */
+  deleteWorkspace: command(
+    z.object({ workspaceId, discard: z.boolean().default(false) }),
+    async (leader, { workspaceId: id, discard }) => {
+      await endServer(leader, id);
+      await leader.workspaces.remove(id, discard);
+    },
+  ),
+  /** Makes a git worktree of the repository that a folder is in; gives the same folder in it as well. */
+  createWorktree: command(
+    z.object({ folder: path, name: workspaceName }),
+    async (leader, { folder, name }): Promise<{ workspace: Workspace; folder: string }> => {
+      const workspace = await leader.workspaces.createWorktree(folder, name);
+      return { workspace, folder: worktrees.folderInWorktree(workspace, folder) };
+    },
+  ),
+  worktreeState: command(z.object({ workspaceId }), (leader, input): Promise<WorktreeState> =>
+    worktrees.worktreeState(leader.workspaces.get(input.workspaceId)),
+  ),
+  commitWorktree: command(z.object({ workspaceId, message: z.string().min(1).max(10_000) }), (leader, input) =>
+    worktrees.commitWorktree(leader.workspaces.get(input.workspaceId), input.message),
+  ),
+  mergeWorktree: command(z.object({ workspaceId }), (leader, input) =>
+    worktrees.mergeWorktree(leader.workspaces.get(input.workspaceId)),
+  ),
+  pushWorktree: command(z.object({ workspaceId }), (leader, input) =>
+    worktrees.pushWorktree(leader.workspaces.get(input.workspaceId)),
+  ),
+  worktreePatch: command(z.object({ workspaceId }), (leader, input) =>
+    worktrees.worktreePatch(leader.workspaces.get(input.workspaceId)),
+  ),
+  applyWorktree: command(z.object({ workspaceId }), (leader, input) =>
+    worktrees.applyWorktree(leader.workspaces.get(input.workspaceId)),
+  ),
+  /** Runs a command in a workspace to its end. */
+  execInWorkspace: command(
+    z.object({
+      workspaceId,
+      argv: z.array(z.string()).min(1).max(1000),
+      cwd: path.optional(),
+      env: z.record(z.string(), z.string()).default({}),
+      stdin: z.string().max(8_000_000).optional(),
+      timeoutMs: z.int().min(1).optional(),
+    }),
+    (leader, { workspaceId: id, ...input }, signal): Promise<ExecResult> => leader.workspaces.exec(id, input, signal),
+  ),
+  /** What a terminal runs to be in the workspace. */
+  workspaceShell: command(z.object({ workspaceId }), (leader, input): Promise<Wrapped> =>
+    leader.workspaces.shell(input.workspaceId),
+  ),
+};
+
+/** Ends the server inside of a workspace. Throws `mission_busy` while a mission is at work in the workspace. */
+async function endServer(leader: Leader, id: string): Promise<void> {
+  const running = leader.store.listRunning().find((head) => head.workspaceId === id);
+  if (running)
+    throw new OpenAgentError("mission_busy", `“${running.title}” is at work in this workspace. Stop it first.`, {
+      missionId: running.id,
+    });
+  if (isContainer(leader.workspaces.get(id).kind)) await leader.engines.drop(serverInside(id));
+}

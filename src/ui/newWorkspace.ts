@@ -1,0 +1,170 @@
+import { basename } from "node:path";
+import * as vscode from "vscode";
+import type { CommandInput } from "../orchestrator/index.ts";
+import { distros, isContainer, type BackendKind, type Distro, type Probe } from "../protocol/workspace.ts";
+import type { App } from "./app.ts";
+import { buildWorkspace } from "./building.ts";
+import { askChoice, askText, type Answer, type Choice, type Step } from "./steps.ts";
+import { distroWords, kindWords, parsePackages, wrongName } from "./workspaceWords.ts";
+import { folderPaths } from "./workspacesView.ts";
+
+const title = "New Workspace";
+
+/** What is asked for. An empty folder stands for one that is made for the workspace alone. */
+interface Draft {
+  kind: BackendKind;
+  name: string;
+  folder: string;
+  distro: Distro;
+  packages: string[];
+  network: "private" | "host";
+}
+
+type Ask = (step: Step, draft: Draft) => Promise<Answer<Partial<Draft>>>;
+
+/** Asks step by step for a workspace, makes it, and builds it where it is a container. */
+export async function newWorkspace(app: App): Promise<void> {
+  const core = await app.core();
+  const probing = app.run("probeWorkspaces", {});
+  const probes = await vscode.window.withProgress(
+    { location: vscode.ProgressLocation.Window, title: "Looking for what workspaces can be made of" },
+    () => probing,
+  );
+  const names = core.workspaces().workspaces.map(({ name }) => name);
+  const draft = await ask(probes, names);
+  if (!draft) return;
+  const wish: CommandInput<"createWorkspace"> = {
+    name: draft.name,
+    kind: draft.kind,
+    ...(draft.folder !== "" && { directory: draft.folder }),
+    ...(isContainer(draft.kind) && { distro: draft.distro, packages: draft.packages, network: draft.network }),
+  };
+  const { id } = await app.run("createWorkspace", wish);
+  await vscode.commands.executeCommand("openAgent.workspaces.focus");
+  if (isContainer(draft.kind)) await buildWorkspace(app, id, false);
+}
+
+/** Undefined when the user gives up. */
+async function ask(probes: readonly Probe[], names: readonly string[]): Promise<Draft | undefined> {
+  const first = probes.find(({ kind, available }) => available && isContainer(kind))?.kind ?? "host";
+  let draft: Draft = {
+    kind: first,
+    name: "",
+    folder: folderPaths()[0] ?? "",
+    distro: "debian-bookworm",
+    packages: ["git"],
+    network: "private",
+  };
+  for (let index = 0; ;) {
+    const steps = isContainer(draft.kind) ? [...always(probes, names), ...ofContainers] : always(probes, names);
+    const step = steps[index];
+    if (!step) return draft;
+    const answer = await step({ title, number: index + 1, of: steps.length }, draft);
+    if (answer === undefined) return undefined;
+    if (answer === "back") index--;
+    else {
+      draft = { ...draft, ...answer.value };
+      index++;
+    }
+  }
+}
+
+function always(probes: readonly Probe[], names: readonly string[]): Ask[] {
+  return [(step, draft) => askKind(step, draft, probes), (step, draft) => askName(step, draft, names), askFolder];
+}
+
+const ofContainers: readonly Ask[] = [askDistro, askPackages, askNetwork];
+
+async function askKind(step: Step, { kind }: Draft, probes: readonly Probe[]): Promise<Answer<Partial<Draft>>> {
+  // A worktree is made with the mission that works in it.
+  const offered = probes.filter((probe) => probe.kind !== "worktree");
+  const item = (probe: Probe): Choice<BackendKind> => {
+    const { label, detail, icon } = kindWords[probe.kind];
+    if (!probe.available) return { label: `$(circle-slash) ${label}`, detail: probe.reason ?? "", value: probe.kind };
+    return { label: `$(${icon}) ${label}`, description: probe.version ?? "", detail, value: probe.kind };
+  };
+  const byKind = (one: Probe, other: Probe) => Number(isContainer(other.kind)) - Number(isContainer(one.kind));
+  const available = offered.filter((probe) => probe.available).sort(byKind);
+  const others = offered.filter((probe) => !probe.available);
+  const items = available.map(item);
+  if (others.length > 0)
+    items.push({ label: "Not Available Here", kind: vscode.QuickPickItemKind.Separator }, ...others.map(item));
+  for (let current = kind; ;) {
+    const answer = await askChoice(step, "What the workspace is built on", items, current);
+    if (answer === undefined || answer === "back") return answer;
+    const missing = others.find((probe) => probe.kind === answer.value);
+    if (!missing) return { value: { kind: answer.value } };
+    current = answer.value;
+    const detail = [missing.reason, missing.remedy].filter((part) => part !== undefined).join("\n\n");
+    await vscode.window.showInformationMessage(`${kindWords[missing.kind].label} is not available here.`, {
+      modal: true,
+      detail,
+    });
+  }
+}
+
+async function askName(step: Step, { name }: Draft, names: readonly string[]): Promise<Answer<Partial<Draft>>> {
+  const words = { prompt: "What the workspace is called", value: name, placeholder: "box" };
+  const answer = await askText(step, words, (text) => wrongName(text, names));
+  return mapped(answer, (text) => ({ name: text.trim() }));
+}
+
+const other = "?";
+
+async function askFolder(step: Step, draft: Draft): Promise<Answer<Partial<Draft>>> {
+  const { folder, name } = draft;
+  const inWindow = folderPaths();
+  const items: Choice<string>[] = [...new Set([...inWindow, ...(folder === "" ? [] : [folder])])].map((path) => ({
+    label: `$(folder) ${basename(path)}`,
+    description: path,
+    value: path,
+  }));
+  items.push(
+    { label: "$(folder-opened) Another Folder…", value: other },
+    { label: "$(new-folder) A New, Empty Folder", description: `for ${name} alone, deleted with it`, value: "" },
+  );
+  const answer = await askChoice(step, "The folder that missions work in", items, folder);
+  if (answer === undefined || answer === "back") return answer;
+  if (answer.value !== other) return { value: { folder: answer.value } };
+  const options = { title: "Folder of the Workspace", canSelectFolders: true, canSelectFiles: false, openLabel: "Use" };
+  const [chosen] = (await vscode.window.showOpenDialog(options)) ?? [];
+  return chosen ? { value: { folder: chosen.fsPath } } : askFolder(step, draft);
+}
+
+async function askDistro(step: Step, { distro }: Draft): Promise<Answer<Partial<Draft>>> {
+  const items = distros.map((value) => ({ label: distroWords[value], description: value, value }));
+  return mapped(await askChoice(step, "The Linux inside", items, distro), (value) => ({ distro: value }));
+}
+
+async function askPackages(step: Step, { packages }: Draft): Promise<Answer<Partial<Draft>>> {
+  const words = {
+    prompt: "Packages to install, with spaces between. What a turn changes is only tracked where there is git.",
+    value: packages.join(" "),
+    placeholder: "git curl build-essential",
+  };
+  const answer = await askText(step, words, (text) => {
+    const { wrong } = parsePackages(text);
+    return wrong === undefined ? undefined : `“${wrong}” is no name of a package.`;
+  });
+  return mapped(answer, (text) => ({ packages: parsePackages(text).packages }));
+}
+
+async function askNetwork(step: Step, { network }: Draft): Promise<Answer<Partial<Draft>>> {
+  const items: Choice<Draft["network"]>[] = [
+    {
+      label: "$(lock) Private",
+      detail: "Commands of the agent reach nothing. OpenCode itself reaches the providers of its models.",
+      value: "private",
+    },
+    {
+      label: "$(globe) This Machine’s",
+      detail: "Commands of the agent reach whatever this machine does, its own services too.",
+      value: "host",
+    },
+  ];
+  return mapped(await askChoice(step, "The network inside", items, network), (value) => ({ network: value }));
+}
+
+function mapped<T>(answer: Answer<T>, make: (value: T) => Partial<Draft>): Answer<Partial<Draft>> {
+  return answer === undefined || answer === "back" ? answer : { value: make(answer.value) };
+}

@@ -1,0 +1,190 @@
+import { join } from "node:path";
+import * as vscode from "vscode";
+import type { CommandResult, Core } from "../orchestrator/index.ts";
+import { isContainer, type Workspace } from "../protocol/workspace.ts";
+import type { App } from "./app.ts";
+import type { BuildLogs } from "./buildLog.ts";
+import { buildWorkspace, readyWorkspace } from "./building.ts";
+import type { Handler, Parts } from "./commands.ts";
+import { editInitScript } from "./initScripts.ts";
+import { newWorkspace } from "./newWorkspace.ts";
+import { duration, stateWord } from "./words.ts";
+import { missionsByWorkspace, workspaceOf } from "./workspaceNodes.ts";
+import { openShell } from "./workspaceShell.ts";
+import { wrongName } from "./workspaceWords.ts";
+import { applyWorktree, deleteWorktree, mergeWorktree, pushWorktree, showWorktreePatch } from "./worktreeCommands.ts";
+
+/** How many missions a question names. */
+const namedMissions = 10;
+
+/** The commands of workspaces, by the part of their id after `openAgent.`. */
+export function workspaceCommands(logs: BuildLogs, output: CommandOutput): Readonly<Record<string, Handler>> {
+  /** A command that is about one workspace, of those that fit where it has to be asked for. */
+  const about =
+    (
+      question: string,
+      run: (parts: Parts, workspace: Workspace) => Promise<unknown>,
+      fits?: (workspace: Workspace) => boolean,
+    ): Handler =>
+    async (parts, argument) => {
+      const workspace = await workspaceOf(parts.app, argument, question, fits);
+      if (workspace) await run(parts, workspace);
+    };
+  const container = ({ kind }: Workspace) => isContainer(kind);
+  const worktree = ({ kind }: Workspace) => kind === "worktree";
+  return {
+    newWorkspace: ({ app }) => newWorkspace(app),
+    buildWorkspace: about("Build which workspace?", ({ app }, { id }) => buildWorkspace(app, id, false), container),
+    rebuildWorkspace: about("Rebuild which workspace?", ({ app }, it) => rebuild(app, it), container),
+    cancelBuild: about(
+      "Cancel which build?",
+      ({ app }, { id }) => app.run("cancelBuild", { workspaceId: id }),
+      ({ status }) => status === "building",
+    ),
+    showBuildLog: about("Show the build log of which workspace?", (_, { id }) => logs.show(id), container),
+    openWorkspaceShell: about("Open a shell in which workspace?", ({ app }, it) => openShell(app, it)),
+    runInWorkspace: about("Run a command in which workspace?", ({ app }, it) => output.ask(app, it)),
+    openWorkspaceFiles: about("Open the files of which workspace?", (_, it) => openFiles(it)),
+    renameWorkspace: about("Rename which workspace?", ({ app }, it) => rename(app, it)),
+    editInitScript: about("Edit the init script of which workspace?", (_, it) => editInitScript(it), container),
+    mergeWorktree: about("Merge which worktree?", ({ app }, it) => mergeWorktree(app, it), worktree),
+    pushWorktree: about("Push the branch of which worktree?", ({ app }, it) => pushWorktree(app, it), worktree),
+    applyWorktree: about("Apply the changes of which worktree?", ({ app }, it) => applyWorktree(app, it), worktree),
+    showWorktreePatch: about(
+      "Show the changes of which worktree?",
+      ({ app }, it) => showWorktreePatch(app, it),
+      worktree,
+    ),
+    deleteWorkspace: about("Delete which workspace?", ({ app }, it) =>
+      worktree(it) ? deleteWorktree(app, it) : remove(app, it),
+    ),
+  };
+}
+
+async function rebuild(app: App, workspace: Workspace): Promise<void> {
+  const detail =
+    "Its file system is built anew: what was installed or changed in it since is gone. The folder that missions work in stays as it is.";
+  const sure = await vscode.window.showWarningMessage(
+    `Rebuild “${workspace.name}”?`,
+    { modal: true, detail },
+    "Rebuild",
+  );
+  if (sure === "Rebuild") await buildWorkspace(app, workspace.id, true);
+}
+
+async function rename(app: App, { id, name }: Workspace): Promise<void> {
+  const others = (await app.core()).workspaces().workspaces.filter((other) => other.id !== id);
+  const renamed = await vscode.window.showInputBox({
+    title: "Rename Workspace",
+    value: name,
+    validateInput: (text) =>
+      wrongName(
+        text,
+        others.map((other) => other.name),
+      ),
+  });
+  if (renamed !== undefined && renamed.trim() !== name)
+    await app.run("updateWorkspace", { workspaceId: id, name: renamed });
+}
+
+async function remove(app: App, workspace: Workspace): Promise<void> {
+  const core = await app.core();
+  const sure = await vscode.window.showWarningMessage(
+    `Delete “${workspace.name}”?`,
+    { modal: true, detail: whatGoes(core, workspace) },
+    "Delete",
+  );
+  if (sure === "Delete") await app.run("deleteWorkspace", { workspaceId: workspace.id });
+}
+
+/** What is lost with a workspace and what is not. */
+function whatGoes(core: Core, { id, kind, directory }: Workspace): string {
+  const missions = missionsByWorkspace(core).get(id) ?? [];
+  const named = missions.slice(0, namedMissions).map((head) => `${head.title} (${stateWord(head)})`);
+  const rest = missions.length - named.length;
+  const own = directory.startsWith(join(core.paths.workspaces, id));
+  return [
+    isContainer(kind) ? "Its file system goes, with all that was installed or changed in it." : "",
+    own
+      ? `Its folder ${directory} goes as well, with all that is in it.`
+      : `The folder ${directory} stays, with all that is in it.`,
+    missions.length === 0
+      ? ""
+      : ["These missions can be read on, and do not go on any more:", ...named]
+          .concat(rest > 0 ? [`and ${String(rest)} more`] : [])
+          .join("\n"),
+  ]
+    .filter((part) => part !== "")
+    .join("\n\n");
+}
+
+async function openFiles({ directory }: Workspace): Promise<void> {
+  const uri = vscode.Uri.file(directory);
+  if (vscode.workspace.getWorkspaceFolder(uri)) {
+    await vscode.commands.executeCommand("revealInExplorer", uri);
+    return;
+  }
+  const [newWindow, add] = ["$(empty-window) Open in New Window", "$(add) Add to This Window"];
+  const items = [{ label: newWindow }, { label: add }];
+  const chosen = await vscode.window.showQuickPick(items, { title: "Open Files", placeHolder: directory });
+  if (chosen?.label === newWindow)
+    await vscode.commands.executeCommand("vscode.openFolder", uri, { forceNewWindow: true });
+  if (chosen?.label === add)
+    vscode.workspace.updateWorkspaceFolders(vscode.workspace.workspaceFolders?.length ?? 0, 0, { uri });
+}
+
+/** Runs commands in workspaces and shows what came of them. */
+export class CommandOutput implements vscode.Disposable {
+  #channel: vscode.OutputChannel | undefined;
+  /** The command that was run last in each workspace. */
+  readonly #last = new Map<string, string>();
+
+  async ask(app: App, asked: Workspace): Promise<void> {
+    const line = await vscode.window.showInputBox({
+      title: `Run in ${asked.name}`,
+      prompt: "A command line for the shell, in the workspace’s folder",
+      placeHolder: "npm test",
+      value: this.#last.get(asked.id) ?? "",
+    });
+    if (line === undefined || line.trim() === "") return;
+    this.#last.set(asked.id, line);
+    const workspace = await readyWorkspace(app, asked);
+    if (!workspace) return;
+    const { id: workspaceId, name } = workspace;
+    const channel = (this.#channel ??= vscode.window.createOutputChannel("Open Agent Commands"));
+    channel.appendLine(`${name} $ ${line}`);
+    channel.show(true);
+    const begun = Date.now();
+    const result = await vscode.window.withProgress(
+      { location: vscode.ProgressLocation.Notification, title: `Running in ${name}: ${line}`, cancellable: true },
+      async (_, token) => {
+        const abort = new AbortController();
+        token.onCancellationRequested(() => abort.abort());
+        try {
+          return await app.run("execInWorkspace", { workspaceId, argv: ["/bin/sh", "-c", line] }, abort.signal);
+        } catch (error) {
+          if (abort.signal.aborted) return undefined;
+          channel.appendLine("[was not run]\n");
+          throw error;
+        }
+      },
+    );
+    channel.appendLine(`${outputOf(result)}[${endOf(result)} after ${duration(Date.now() - begun)}]\n`);
+  }
+
+  dispose(): void {
+    this.#channel?.dispose();
+  }
+}
+
+type Result = CommandResult<"execInWorkspace">;
+
+function outputOf(result: Result | undefined): string {
+  const ended = (text: string) => (text === "" || text.endsWith("\n") ? text : `${text}\n`);
+  return result ? ended(result.stdout) + ended(result.stderr) : "";
+}
+
+function endOf(result: Result | undefined): string {
+  if (!result) return "cancelled";
+  return result.exitCode === undefined ? "was killed" : `exit code ${String(result.exitCode)}`;
+}

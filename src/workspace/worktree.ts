@@ -1,0 +1,102 @@
+import { existsSync, realpathSync } from "node:fs";
+import { resolve } from "node:path";
+import { OpenAgentError } from "../base/errors.ts";
+import type { Probe, Workspace } from "../protocol/workspace.ts";
+import type { PrepareOptions } from "./backend.ts";
+import { HostBackend } from "./host.ts";
+import { findTool, needTool, runTool, type ToolOptions } from "./tools.ts";
+
+/** A git worktree on a branch of its own, on the host. */
+export class WorktreeBackend extends HostBackend {
+  override readonly kind = "worktree";
+
+  override async probe(): Promise<Probe> {
+    if (findTool("git") === undefined)
+      return { kind: this.kind, available: false, reason: "git was not found.", remedy: "Install git.", limits: [] };
+    const { limits } = await super.probe();
+    const version = (await runTool(needTool("git"), ["--version"])).split(" ")[2]?.trim();
+    return { kind: this.kind, available: true, ...(version !== undefined && { version }), limits };
+  }
+
+  /** Adds the worktree on its branch, which is made from the repository's HEAD when there is none. */
+  override async prepare(workspace: Workspace, options: PrepareOptions): Promise<void> {
+    const { directory } = workspace;
+    const repository = repositoryOf(workspace);
+    if ((await this.missing(workspace)) === undefined) return;
+    const git = (...args: string[]) => runGit(repository, args, options);
+    if (existsSync(directory))
+      throw new OpenAgentError("workspace_busy", `${directory} is there and no worktree of ${repository}.`);
+    // One whose folder was deleted stays on git's list, and its branch with it.
+    await git("worktree", "prune");
+    const branch = branchOf(workspace);
+    const known = (await git("branch", "--list", "--format=%(refname:short)", branch)).trim() !== "";
+    await git("worktree", "add", ...(known ? [directory, branch] : ["-b", branch, directory]));
+  }
+
+  override async missing(workspace: Workspace): Promise<string | undefined> {
+    const { directory } = workspace;
+    if (!existsSync(directory)) return `The folder ${directory} does not exist.`;
+    const listed = await runGit(repositoryOf(workspace), ["worktree", "list", "--porcelain", "-z"]);
+    const paths = listed.split("\0").filter((line) => line.startsWith("worktree "));
+    const ours = realpathSync(directory);
+    if (paths.some((line) => resolve(line.slice("worktree ".length)) === ours)) return undefined;
+    return `${directory} is no worktree of ${repositoryOf(workspace)}.`;
+  }
+
+  /** Deletes the worktree, and its branch when it is merged. Refuses when anything would be lost, and says what. */
+  override async destroy(workspace: Workspace): Promise<void> {
+    await this.stop(workspace);
+    const repository = repositoryOf(workspace);
+    const git = (...args: string[]) => runGit(repository, args);
+    if ((await this.missing(workspace)) === undefined) {
+      const lost = await unsaved(workspace);
+      if (lost.length > 0)
+        throw new OpenAgentError(
+          "workspace_busy",
+          `Deleting ${workspace.directory} would lose ${lost.slice(0, 20).join(", ")}. Commit and merge or push it first.`,
+          { lost: lost.join("\n") },
+        );
+      await git("worktree", "remove", workspace.directory);
+    }
+    await git("worktree", "prune");
+    // Refused by git itself when it holds what is nowhere else.
+    await git("branch", "-d", branchOf(workspace)).catch(() => "");
+  }
+
+  /** Deletes the worktree and its branch with all that is nowhere else. */
+  async discard(workspace: Workspace): Promise<void> {
+    await this.stop(workspace);
+    const repository = repositoryOf(workspace);
+    if (existsSync(workspace.directory))
+      await runGit(repository, ["worktree", "remove", "--force", workspace.directory]);
+    await runGit(repository, ["worktree", "prune"]);
+    await runGit(repository, ["branch", "-D", branchOf(workspace)]).catch(() => "");
+  }
+}
+
+/** What is nowhere but in a worktree: changed and unknown files, and commits that no other branch has. */
+export async function unsaved(workspace: Workspace): Promise<string[]> {
+  const git = (...args: string[]) => runGit(workspace.directory, args);
+  const files = (await git("status", "--porcelain", "-z", "--untracked-files=all"))
+    .split("\0")
+    .filter((line) => /^(.. )/.test(line))
+    .map((line) => line.slice(3));
+  const others = ["--not", `--exclude=${branchOf(workspace)}`, "--branches", "--remotes", "--tags"];
+  const commits = (await git("log", "--format=commit %h %s", "HEAD", ...others)).trim();
+  return [...files, ...(commits === "" ? [] : commits.split("\n"))];
+}
+
+/** The branch of a worktree. */
+export function branchOf({ id }: Workspace): string {
+  return `openagent/${id}`;
+}
+
+function repositoryOf({ repository, name }: Workspace): string {
+  if (repository !== undefined && existsSync(repository)) return repository;
+  const message = repository === undefined ? "names no repository." : `is of ${repository}, which does not exist.`;
+  throw new OpenAgentError("folder_missing", `The workspace ${name} ${message}`, { path: repository ?? "" });
+}
+
+function runGit(folder: string, args: readonly string[], options: ToolOptions = {}): Promise<string> {
+  return runTool(needTool("git"), args, { ...options, cwd: folder, code: "workspace_build_failed" });
+}

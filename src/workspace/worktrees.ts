@@ -1,0 +1,192 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { OpenAgentError } from "../base/errors.ts";
+import type { Workspace, WorktreeState } from "../protocol/workspace.ts";
+import { needTool, runTool, tryTool, type ToolOptions } from "./tools.ts";
+import { branchOf, unsaved } from "./worktree.ts";
+
+/** What users do with a worktree once a mission has worked in it. All of it throws `worktree_failed` with git's words. */
+
+function git(folder: string, args: readonly string[], options: ToolOptions = {}): Promise<string> {
+  return runTool(needTool("git"), args, { ...options, cwd: folder, code: "worktree_failed" });
+}
+
+async function firstLine(folder: string, ...args: string[]): Promise<string> {
+  return (await git(folder, args)).split("\n")[0]?.trim() ?? "";
+}
+
+/**
+ * A worktree for a repository, not made yet, on a branch that is named for it.
+ * @param folder any folder of the repository
+ * @param parent where worktrees lie
+ */
+export async function newWorktree(
+  folder: string,
+  name: string,
+  parent: string,
+): Promise<Pick<Workspace, "id" | "directory" | "repository">> {
+  if (!existsSync(folder))
+    throw new OpenAgentError("folder_missing", `The folder ${folder} does not exist.`, { path: folder });
+  const repository = await firstLine(folder, "rev-parse", "--show-toplevel").catch(() => "");
+  if (repository === "")
+    throw new OpenAgentError(
+      "worktree_failed",
+      `${folder} is in no git repository, so there can be no worktree of it.`,
+    );
+  if ((await tryTool(needTool("git"), ["rev-parse", "--verify", "HEAD"], { cwd: repository })).exitCode !== 0)
+    throw new OpenAgentError("worktree_failed", `${repository} has no commit yet, which a worktree begins with.`);
+  const slug = name
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "-")
+    .replaceAll(/^-+|-+$/g, "")
+    .slice(0, 40)
+    .replace(/-$/, "");
+  const id = `${slug === "" ? "mission" : slug}-${randomBytes(3).toString("hex")}`;
+  return { id, repository, directory: join(parent, basename(repository), id) };
+}
+
+/** The folder of a worktree that corresponds to a folder of its repository. */
+export function folderInWorktree(workspace: Pick<Workspace, "directory" | "repository">, folder: string): string {
+  const inside = relative(workspace.repository ?? folder, resolve(folder));
+  return inside.startsWith("..") ? workspace.directory : join(workspace.directory, inside);
+}
+
+/** Worktrees of ours that are not on record, as after the loss of it: their folder tells what they are of. */
+export async function lostWorktrees(
+  parent: string,
+  known: ReadonlySet<string>,
+): Promise<Pick<Workspace, "id" | "directory" | "repository">[]> {
+  const found: Pick<Workspace, "id" | "directory" | "repository">[] = [];
+  for (const folder of foldersIn(parent).flatMap(foldersIn)) {
+    const link = join(folder, ".git");
+    if (known.has(folder) || !existsSync(link)) continue;
+    const main = /^gitdir: (.+)\/worktrees\/[^/]+$/m.exec(readFileSync(link, "utf8"))?.[1];
+    if (main === undefined || !existsSync(main)) continue;
+    const repository = await firstLine(dirname(main), "rev-parse", "--show-toplevel").catch(() => "");
+    const branch = await firstLine(folder, "branch", "--show-current").catch(() => "");
+    const id = branch.startsWith("openagent/") ? branch.slice("openagent/".length) : basename(folder);
+    if (repository !== "") found.push({ id, directory: folder, repository });
+  }
+  return found;
+}
+
+function foldersIn(parent: string): string[] {
+  if (!existsSync(parent)) return [];
+  return readdirSync(parent, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => join(parent, name));
+}
+
+/** What the branch has that the repository's own checkout lacks, and what is in no commit. */
+export async function worktreeState(workspace: Workspace): Promise<WorktreeState> {
+  const repository = repositoryOf(workspace);
+  const target = await firstLine(repository, "branch", "--show-current");
+  const branch = branchOf(workspace);
+  const log = await git(repository, ["log", "--format=%h %s", `HEAD..${branch}`]);
+  const status = await git(workspace.directory, ["status", "--porcelain", "-z", "--untracked-files=all"]);
+  return {
+    branch,
+    target,
+    commits: lines(log),
+    uncommitted: status
+      .split("\0")
+      .filter((entry) => /^.. /.test(entry))
+      .map((entry) => entry.slice(3)),
+    unsaved: await unsaved(workspace),
+  };
+}
+
+/** Puts all that is in no commit into one on the worktree's branch. Gives false when there is nothing. */
+export async function commitWorktree({ directory }: Workspace, message: string): Promise<boolean> {
+  await git(directory, ["add", "--all"]);
+  if ((await git(directory, ["status", "--porcelain"])) === "") return false;
+  await git(directory, ["commit", "--quiet", "--message", message]);
+  return true;
+}
+
+/**
+ * Merges the worktree's branch into what is checked out in the repository. With conflicts nothing is changed there.
+ * Gives the branch that it went into.
+ */
+export async function mergeWorktree(workspace: Workspace): Promise<string> {
+  const repository = repositoryOf(workspace);
+  await requireCommitted(workspace);
+  const merged = await tryTool(needTool("git"), ["merge", "--no-edit", branchOf(workspace)], { cwd: repository });
+  if (merged.exitCode === 0) return firstLine(repository, "branch", "--show-current");
+  const conflicts = lines(await git(repository, ["diff", "--name-only", "--diff-filter=U"]).catch(() => ""));
+  if (conflicts.length === 0)
+    throw new OpenAgentError(
+      "worktree_failed",
+      `git could not merge: ${(merged.stderr || merged.stdout || merged.ending).trim()}`,
+    );
+  await git(repository, ["merge", "--abort"]);
+  throw new OpenAgentError(
+    "worktree_failed",
+    `The same lines were changed on both sides in ${conflicts.slice(0, 10).join(", ")}. Nothing was merged. ` +
+      `Have the mission merge ${await firstLine(repository, "branch", "--show-current")} first, or merge by hand.`,
+    { conflicts: conflicts.join("\n") },
+  );
+}
+
+/** Pushes the worktree's branch, to be opened as a pull request. Gives the remote's name, and what it printed. */
+export async function pushWorktree(workspace: Workspace): Promise<{ remote: string; printed: string }> {
+  await requireCommitted(workspace);
+  const [remote] = lines(await git(repositoryOf(workspace), ["remote"])).sort((one) => (one === "origin" ? -1 : 1));
+  if (remote === undefined)
+    throw new OpenAgentError("worktree_failed", `${repositoryOf(workspace)} has no remote to push to.`);
+  let printed = "";
+  await git(workspace.directory, ["push", "--set-upstream", remote, branchOf(workspace)], {
+    env: { ...process.env, GIT_TERMINAL_PROMPT: "0" },
+    output: (text) => (printed += text),
+  });
+  return { remote, printed };
+}
+
+/** All that the worktree has changed since it left the repository's checkout, committed or not, as a patch for git. */
+export async function worktreePatch(workspace: Workspace): Promise<string> {
+  const { directory } = workspace;
+  const target = await firstLine(repositoryOf(workspace), "rev-parse", "HEAD");
+  const base = await firstLine(directory, "merge-base", "HEAD", target);
+  const folder = await mkdtemp(join(tmpdir(), "open-agent-"));
+  try {
+    // An index of its own: that of the worktree is the user's and the agent's.
+    const env = { ...process.env, GIT_INDEX_FILE: join(folder, "index") };
+    await git(directory, ["read-tree", "HEAD"], { env });
+    await git(directory, ["add", "--all"], { env });
+    return await git(directory, ["diff", "--cached", "--binary", base], { env });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Applies the same patch to the files of the repository's checkout, whole or not at all, without a commit. */
+export async function applyWorktree(workspace: Workspace): Promise<void> {
+  const patch = await worktreePatch(workspace);
+  if (patch === "") throw new OpenAgentError("worktree_failed", `${workspace.name} has changed nothing.`);
+  await git(repositoryOf(workspace), ["apply", "--whitespace=nowarn", "-"], { input: patch });
+}
+
+async function requireCommitted(workspace: Workspace): Promise<void> {
+  const { uncommitted } = await worktreeState(workspace);
+  if (uncommitted.length > 0)
+    throw new OpenAgentError(
+      "worktree_failed",
+      `${uncommitted.slice(0, 10).join(", ")} in ${workspace.directory} are in no commit yet. Commit them first.`,
+      { uncommitted: uncommitted.join("\n") },
+    );
+}
+
+function repositoryOf({ repository, name }: Workspace): string {
+  if (repository !== undefined && existsSync(repository)) return repository;
+  throw new OpenAgentError(
+    "folder_missing",
+    `The repository of ${name} is not there: ${repository ?? "none is named"}.`,
+  );
+}
+
+function lines(text: string): string[] {
+  return text.split("\n").filter((line) => line.trim() !== "");
+}

@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Locator, Page } from "playwright-core";
+import { Templates } from "../../src/workspace/template.ts";
+import { opencodeBinary } from "../fake/bed.ts";
+import { bash } from "../fake/scenarios.ts";
+import { lineScript } from "../fake/script.ts";
+import { eventually } from "../host/eventually.ts";
+import { answerQuickInput, chooseFromMenu, notification, pickQuickItem, quickInput, runCommand } from "../host/page.ts";
+import { installationFolder } from "../host/setup.ts";
+import { inPanel, launchFrom, makeScene, panelShows, stepTitled, turnsEnd, type Scene } from "./scene.ts";
+
+const templates = join(installationFolder(), "templates");
+const packages = ["git"];
+/** No other run has built a file system of these. */
+const mark = `run ${crypto.randomUUID()}`;
+const failing = `echo preparing ${mark}\nfalse\n`;
+const script = `echo preparing ${mark}\nsleep 4\necho made inside >/etc/made\n`;
+
+describe("a user with a container", function () {
+  this.timeout(150_000);
+  let scene: Scene;
+  let page: Page;
+
+  before(async () => {
+    scene = await makeScene({
+      bed: { templates },
+      editor: {
+        settings: { "openAgent.opencode.path": opencodeBinary, "terminal.integrated.gpuAcceleration": "off" },
+      },
+    });
+    page = await scene.open();
+  });
+  after(async () => {
+    await scene.editor.stop();
+    const core = scene.bed.core();
+    for (const { id } of core.workspaces().workspaces) await core.run("deleteWorkspace", { workspaceId: id });
+    await core.dispose();
+    for (const initScript of [script, failing]) {
+      const key = new Templates(templates).keyOf({ packages, initScript, environment: {} });
+      for (const name of readdirSync(templates))
+        if (name.startsWith(key)) rmSync(join(templates, name), { recursive: true, force: true });
+    }
+    await scene.close();
+  });
+  afterEach(async function () {
+    if (this.currentTest?.state === "failed")
+      await scene.picture(page, `failed-${this.currentTest.title.replace(/\W+/g, "-")}`);
+  });
+
+  const tree = () => page.locator('.pane:has(.pane-header[aria-label^="Workspaces"])');
+  const row = () => tree().locator(".monaco-list-row").filter({ hasText: "box" }).first();
+  const rowShows = (text: string) => row().filter({ hasText: text }).waitFor({ timeout: 60_000 });
+  const terminalShows = (text: string) =>
+    eventually(
+      async () => (await page.locator(".terminal-wrapper.active .xterm-rows").allInnerTexts()).join("\n"),
+      (shown) => shown.replaceAll("\u00a0", " ").includes(text),
+      60_000,
+    );
+  const inline = async (label: string) => {
+    await row().hover();
+    await row().getByRole("button", { name: label }).click();
+  };
+  const fromMenu = (label: string) => chooseFromMenu(page, row(), label);
+  /** By its button; a toast is redrawn while it comes in. */
+  const answer = async (told: Locator, button: string) => {
+    await told.first().waitFor({ timeout: 60_000 });
+    await told.first().hover();
+    await told.first().getByRole("button", { name: button }).click();
+  };
+  const writeScript = async (text: string) => {
+    await page.locator('.tab[aria-label^="box.init.sh"]').click();
+    await page.locator(".editor-group-container.active .monaco-editor").first().click();
+    await page.keyboard.press("Control+A");
+    await page.keyboard.insertText(text);
+    await page.keyboard.press("Control+S");
+  };
+
+  it("is told why a kind is not available, and how to get it", async function () {
+    await runCommand(page, "Open Agent: New Workspace…");
+    await stepTitled(page, "New Workspace (1 of 6)");
+    const missing = quickInput(page).locator(".monaco-list-row:has(.codicon-circle-slash)");
+    if ((await missing.count()) > 0) {
+      await missing.first().click();
+      await page.locator(".monaco-dialog-box").getByText("is not available here").waitFor();
+      await scene.picture(page, "workspace-unavailable");
+      await page.keyboard.press("Escape");
+      await stepTitled(page, "New Workspace (1 of 6)");
+    }
+    await page.keyboard.press("Escape");
+  });
+
+  it("creates it in a few steps", async () => {
+    await runCommand(page, "Open Agent: New Workspace…");
+    await stepTitled(page, "New Workspace (1 of 6)");
+    await scene.picture(page, "workspace-kinds");
+    await pickQuickItem(page, "Container (bubblewrap)");
+    await stepTitled(page, "New Workspace (2 of 6)");
+    await answerQuickInput(page, "box");
+    await stepTitled(page, "New Workspace (3 of 6)");
+    await scene.picture(page, "workspace-folders");
+    await page.keyboard.press("Enter");
+    await stepTitled(page, "New Workspace (4 of 6)");
+    await page.keyboard.press("Enter");
+    await stepTitled(page, "New Workspace (5 of 6)");
+    await answerQuickInput(page, packages.join(" "));
+    await stepTitled(page, "New Workspace (6 of 6)");
+    await page.keyboard.press("Enter");
+    await rowShows("bwrap · ready");
+    await notification(page, "box is ready").first().waitFor();
+    await scene.picture(page, "workspace-ready");
+  });
+
+  it("is told which line of the init script has failed, and sees the log", async () => {
+    await fromMenu("Edit Init Script");
+    await page.locator('.tab[aria-label^="box.init.sh"]').waitFor();
+    await writeScript(failing);
+    await answer(notification(page, "takes effect when it is built"), "Build Now");
+    await answer(notification(page, "line 2"), "Show Build Log");
+    await rowShows("build failed");
+    await terminalShows(`preparing ${mark}`);
+    await terminalShows("box was not built.");
+    await scene.picture(page, "workspace-failed");
+  });
+
+  it("watches it being built", async () => {
+    await writeScript(script);
+    await runCommand(page, "Notifications: Clear All Notifications");
+    await fromMenu("Build Workspace");
+    await rowShows("building");
+    await terminalShows(`preparing ${mark}`);
+    assert.match(await row().innerText(), /building/);
+    await scene.picture(page, "workspace-building");
+    await terminalShows("box is ready");
+    await rowShows("ready");
+  });
+
+  it("launches a mission in it, which says where it works", async () => {
+    await inline("New Mission Here");
+    const command = "cat /etc/made >made.txt; cat /etc/hostname";
+    await launchFrom(page, lineScript("Look inside", bash(command), { text: "Looked." }));
+    await turnsEnd(page, 1);
+    assert.deepEqual(await inPanel(page, ".answer"), ["Looked."]);
+    await panelShows(page, ".facts", ([facts = ""]) => facts.includes("box · bwrap"));
+    assert.equal(readFileSync(join(scene.bed.project, "made.txt"), "utf8"), "made inside\n");
+    await row().locator(".monaco-tl-twistie").click();
+    await tree().locator(".monaco-list-row").filter({ hasText: "Look inside" }).first().waitFor();
+    await scene.picture(page, "workspace-mission");
+  });
+
+  it("opens its shell and sees the file", async () => {
+    await inline("Open Shell");
+    await page.locator(".terminal-wrapper.active .xterm-helper-textarea").waitFor({ state: "attached" });
+    await terminalShows("box:");
+    await page.keyboard.type("cat made.txt; cp /etc/made shell.txt\n");
+    await terminalShows("made inside");
+    await eventually(() => existsSync(join(scene.bed.project, "shell.txt")), Boolean);
+    await scene.picture(page, "workspace-shell");
+  });
+
+  it("deletes it and keeps the folder", async () => {
+    await fromMenu("Delete Workspace");
+    const dialog = page.locator(".monaco-dialog-box");
+    await dialog.waitFor();
+    const detail = await dialog.innerText();
+    assert.match(detail, /Look inside/);
+    assert.ok(detail.includes(`The folder ${scene.bed.project} stays`), detail);
+    await scene.picture(page, "workspace-delete");
+    await dialog.getByRole("button", { name: "Delete" }).click();
+    await row().waitFor({ state: "detached" });
+    assert.deepEqual(readdirSync(join(scene.bed.paths.containers, "workspaces")), []);
+    assert.equal(existsSync(join(scene.bed.project, "made.txt")), true);
+    await quickInput(page).waitFor({ state: "detached" });
+  });
+});

@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import * as vscode from "vscode";
+import { bash } from "../fake/scenarios.ts";
+import { lineScript } from "../fake/script.ts";
+import { driver } from "../host/driver.ts";
+import { eventually } from "../host/eventually.ts";
+import {
+  answerLaunch,
+  chooseInContextMenu,
+  closeTabs,
+  panelShows,
+  quickInputTitled,
+  turnsEnd,
+  workspaceFolder,
+} from "./steps.ts";
+
+const tree = '.pane:has(.pane-header[aria-label^="Workspaces"])';
+const rows = `${tree} .monaco-list-row`;
+const row = (text: string) => `${rows}:has-text("${text}")`;
+
+const shows = (selector: string, fits: (texts: string[]) => boolean) =>
+  eventually(() => driver.texts(selector), fits, 30_000);
+
+/** Answers the steps for a workspace on the host. */
+async function create(name: string, folder: string): Promise<void> {
+  await driver.runCommand("Open Agent: New Workspace…");
+  await quickInputTitled("New Workspace (1 of 6)");
+  await driver.pickQuickItem("Host");
+  await quickInputTitled("New Workspace (2 of 3)");
+  await driver.answerQuickInput(name);
+  await quickInputTitled("New Workspace (3 of 3)");
+  await driver.pickQuickItem(folder);
+  await shows(row(name), (texts) => texts.length === 1);
+}
+
+describe("workspaces on the host", () => {
+  before(async () => {
+    await closeTabs();
+    await vscode.commands.executeCommand("openAgent.workspaces.focus");
+  });
+  after(async () => {
+    await vscode.commands.executeCommand("openAgent.missions.focus");
+  });
+
+  it("are created in steps, of which one can go back, and names are checked", async () => {
+    await driver.runCommand("Open Agent: New Workspace…");
+    await quickInputTitled("New Workspace (1 of 6)");
+    await driver.pickQuickItem("Host");
+    await quickInputTitled("New Workspace (2 of 3)");
+    await driver.answerQuickInput("../up");
+    await shows(".quick-input-widget:visible .quick-input-message", ([text = ""]) => text.includes("no slashes"));
+    await driver.click('.quick-input-widget [aria-label^="Back"]');
+    await quickInputTitled("New Workspace (1 of 3)");
+    await driver.press("Escape");
+    await create("desk", "A New, Empty Folder");
+    assert.match((await driver.texts(row("desk")))[0] ?? "", /^desk\s*host$/);
+    await create("home", "project");
+    await driver.screenshot("workspaces-tree");
+  });
+
+  it("have missions in them, which stand below them, and are what the next mission begins with", async () => {
+    await driver.hover(row("home"));
+    await driver.click(`${row("home")} [aria-label^="New Mission"]`);
+    await answerLaunch(lineScript("At home", bash("echo made >at-home.txt"), { text: "Home." }));
+    await turnsEnd(1);
+    await panelShows("header .facts", "home · host");
+    assert.ok(existsSync(join(workspaceFolder(), "at-home.txt")));
+    await driver.click(`${row("home")} .monaco-tl-twistie`);
+    await shows(row("At home"), (texts) => texts.length === 1);
+    await driver.runCommand("Open Agent: New Mission…");
+    await quickInputTitled("New Mission (1 of 2)");
+    await driver.answerQuickInput("Never sent");
+    await quickInputTitled("New Mission (2 of 2)");
+    const [start = ""] = await shows(".quick-input-list .monaco-list-row", (texts) => texts.length > 4);
+    assert.match(start, /home · host/);
+    await driver.screenshot("quick-pick-workspace");
+    await driver.press("Escape");
+  });
+
+  it("run commands, whose output is shown in a channel", async () => {
+    await chooseInContextMenu(row("home"), "Run Command in Workspace…");
+    await quickInputTitled("Run in home");
+    await driver.answerQuickInput("pwd >ran.txt; exit 3");
+    await eventually(
+      () => Promise.resolve(existsSync(join(workspaceFolder(), "ran.txt"))),
+      (made) => made,
+    );
+    // The editor of the tests writes no log files, so what a channel holds is not seen in it.
+    await shows('.part.panel select[aria-label="Output Channel"], .part.panel .monaco-select-box', (texts) =>
+      texts.join("").includes("Open Agent Commands"),
+    );
+    await vscode.commands.executeCommand("workbench.action.closePanel");
+  });
+
+  it("are renamed", async () => {
+    await chooseInContextMenu(row("desk"), "Rename Workspace…");
+    await quickInputTitled("Rename Workspace");
+    await driver.answerQuickInput("bench");
+    await shows(row("bench"), (texts) => texts.length === 1);
+  });
+});
