@@ -59,6 +59,8 @@ export async function runInExtensionHost(options: ExtensionTestOptions): Promise
       suite: options.suite,
       prepare: async (page) => {
         listen(page, lines, end);
+        // A page behind another one is drawn once a second.
+        page.on("popup", () => void page.bringToFront());
         cleanup.adopt(await serveDriver(page, socket, artifacts), (server) => {
           server.close();
         });

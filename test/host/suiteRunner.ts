@@ -32,15 +32,19 @@ export async function runSuite(files: string[], options: { timeoutMs?: number } 
   };
   for (const file of files) mocha.addFile(file);
   mocha.suite.afterEach(async function () {
-    const { currentTest } = this;
-    if (currentTest?.state === "failed")
-      await driver.screenshot(`failed-${currentTest.title.replace(/\W+/g, "-").slice(0, 60)}`);
+    // One that is tried again has no state.
+    if (this.currentTest && this.currentTest.state !== "passed") await keepLook(this.currentTest.title);
   });
   await mocha.loadFilesAsync();
   const report = await run(mocha);
   if (reportPath !== undefined) writeFileSync(reportPath, JSON.stringify(report, undefined, 2));
   await printed;
   if (report.failed > 0) throw new Error(`${String(report.failed)} tests have failed.`);
+}
+
+/** Keeps what the window looks like. */
+async function keepLook(title: string): Promise<void> {
+  await driver.screenshot(`failed-${title.replace(/\W+/g, "-").slice(0, 60)}`);
 }
 
 function run(mocha: Mocha): Promise<SuiteReport> {
@@ -55,6 +59,7 @@ function run(mocha: Mocha): Promise<SuiteReport> {
     });
     runner.on("fail", (test, error: unknown) => {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      if (test.type === "hook") void keepLook(test.title);
       failures.push({ title: test.fullTitle(), error: text });
     });
   });

@@ -191,9 +191,13 @@ describe("the history", () => {
     await driver.screenshot("import-report");
   });
 
-  /** The dialog takes no Enter while it looks at what was typed. */
+  /** The dialog takes no path before it has read its folder, and no Enter while it looks at what was typed. */
   async function choosePath(title: string, path: string): Promise<void> {
     await quickInputTitled(title);
+    await eventually(
+      () => driver.texts(".quick-input-list .label-name"),
+      (labels) => labels[0] === "..",
+    );
     await driver.fillQuickInput(path);
     await eventually(
       async () => {
