@@ -6,7 +6,15 @@ import type { Bed } from "../fake/bed.ts";
 import { closeOriginals, writeOriginal } from "../fake/original.ts";
 import { answer, part, session, user } from "../fake/events.ts";
 import { eventually } from "../host/eventually.ts";
-import { fillQuickInput, notification, quickInput, runCommand, treeRow, webviewFrame } from "../host/page.ts";
+import {
+  choosePath,
+  fillQuickInput,
+  notification,
+  quickInput,
+  runCommand,
+  treeRow,
+  webviewFrame,
+} from "../host/page.ts";
 import { inPanel, makeScene, panel, panelShows, stepTitled, type Scene } from "./scene.ts";
 
 /** Turns of the long mission; a page holds 30 messages. */
@@ -118,17 +126,7 @@ describe("the history of missions", function () {
 
   it("takes in the missions of an original Open Agent, and says what came of it", async () => {
     await runCommand(page, "Open Agent: Import Missions…");
-    await stepTitled(page, "Import Missions");
-    await fillQuickInput(page, file);
-    const dialog = quickInput(page).locator(".quick-input-title").getByText("Import Missions", { exact: true });
-    // The dialog takes no Enter while it looks at what was typed.
-    await eventually(
-      async () => {
-        if (await dialog.isVisible()) await page.keyboard.press("Enter");
-        return dialog.isVisible();
-      },
-      (shown) => !shown,
-    );
+    await choosePath(page, "Import Missions", file);
     const told = notification(page, "2 missions came in.");
     await told.first().waitFor();
     // They are old.

@@ -8,7 +8,15 @@ import { launchBrowser } from "../host/chromium.ts";
 import { installationFolder } from "../host/setup.ts";
 import { startEditor, type Editor, type EditorOptions } from "../host/editor.ts";
 import { eventually } from "../host/eventually.ts";
-import { answerQuickInput, newProfile, openWorkbench, quickInput, runCommand, webviewFrame } from "../host/page.ts";
+import {
+  answerQuickInput,
+  newProfile,
+  openWorkbench,
+  pickQuickItem,
+  quickInput,
+  runCommand,
+  webviewFrame,
+} from "../host/page.ts";
 
 export interface Scene {
   bed: Bed;
@@ -82,19 +90,7 @@ export async function launchFrom(page: Page, prompt: string): Promise<void> {
   await stepTitled(page, "New Mission (1 of 2)");
   await answerQuickInput(page, prompt);
   await stepTitled(page, "New Mission (2 of 2)");
-  await eventually(
-    () => quickInput(page).locator(".label-name").allInnerTexts(),
-    (labels) => labels.length > 1,
-  );
-  // The list takes no Enter while it is drawn anew.
-  const step = quickInput(page).locator(".quick-input-title").getByText("New Mission (2 of 2)", { exact: true });
-  await eventually(
-    async () => {
-      if (await step.isVisible()) await page.keyboard.press("Enter");
-      return step.isVisible();
-    },
-    (shown) => !shown,
-  );
+  await pickQuickItem(page, "Start");
   await panelShows(page, "h1", ([title = ""]) => title.slice(0, 10) === prompt.slice(0, 10));
 }
 

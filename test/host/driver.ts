@@ -24,6 +24,8 @@ export interface Driver {
   texts: (selector: string) => Promise<string[]>;
   /** Types into the open quick pick or input box, and accepts. */
   answerQuickInput: (text: string) => Promise<void>;
+  /** Types a path into the open file dialog with this title, and accepts. */
+  choosePath: (title: string, path: string) => Promise<void>;
   /** Types into it, and leaves it open. */
   fillQuickInput: (text: string) => Promise<void>;
   pickQuickItem: (label: string) => Promise<void>;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Page } from "playwright-core";
 import type { Driver, DriverReply, DriverRequest } from "./driver.ts";
-import { answerQuickInput, fillQuickInput, pickQuickItem, runCommand, webviewFrame } from "./page.ts";
+import { answerQuickInput, choosePath, fillQuickInput, pickQuickItem, runCommand, webviewFrame } from "./page.ts";
 
 /** Serves the driver of a page on a local socket. Screenshots go to the folder `artifacts`. */
 export async function serveDriver(page: Page, path: string, artifacts: string): Promise<{ close(): void }> {
@@ -70,6 +70,7 @@ function operationsOf(page: Page, artifacts: string): Driver {
         .evaluateAll((elements, attribute) => elements.map((element) => element.getAttribute(attribute) ?? ""), name),
     texts: (selector) => page.locator(selector).allInnerTexts(),
     answerQuickInput: (text) => answerQuickInput(page, text),
+    choosePath: (title, path) => choosePath(page, title, path),
     fillQuickInput: (text) => fillQuickInput(page, text),
     pickQuickItem: (label) => pickQuickItem(page, label),
     clickInWebview: async (webview, selector) => (await webviewFrame(page, webview)).click(selector),

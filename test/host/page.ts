@@ -65,14 +65,13 @@ export async function runCommand(page: Page, label: string, ms = 30_000): Promis
     try {
       // An input that is on its way out takes no text.
       await quickInput(page).locator("input.input").first().fill(`>${label}`, { timeout: 1000 });
-      await row.waitFor({ timeout: 1000 });
-      break;
+      await row.click({ timeout: 2000 });
+      return;
     } catch (error) {
       if (Date.now() > end) throw new Error(`The command palette has no "${label}".`, { cause: error });
       await page.keyboard.press("Escape");
     }
   }
-  await row.click();
 }
 
 /** The open quick pick or input box. */
@@ -84,6 +83,22 @@ export function quickInput(page: Page): Locator {
 export async function answerQuickInput(page: Page, text: string): Promise<void> {
   await fillQuickInput(page, text);
   await quickInput(page).locator("input.input").first().press("Enter");
+}
+
+/** Types a path into the open file dialog with this title, and accepts: it takes no path before it has read its folder. */
+export async function choosePath(page: Page, title: string, path: string): Promise<void> {
+  const dialog = quickInput(page).filter({ has: page.locator(".quick-input-title").getByText(title, { exact: true }) });
+  await dialog.locator(".label-name").getByText("..", { exact: true }).waitFor();
+  await fillQuickInput(page, path);
+  // Not by Enter: while it looks at what was typed it takes none, and once it is gone whatever has the focus does.
+  const accept = dialog.locator(".quick-input-action .monaco-button").first();
+  await eventually(
+    async () => {
+      if (await dialog.isVisible()) await accept.click({ timeout: 1000 }).catch(() => undefined);
+      return dialog.isVisible();
+    },
+    (visible) => !visible,
+  );
 }
 
 /** Types into the open quick pick or input box. */

@@ -57,9 +57,9 @@ function run(mocha: Mocha): Promise<SuiteReport> {
     runner.on("retry", (test: Mocha.Test, error: Error) => {
       Mocha.reporters.Base.consoleLog(`    tried again: ${test.fullTitle()} (${error.message.slice(0, 300)})`);
     });
-    runner.on("fail", (test, error: unknown) => {
+    runner.on("fail", (test: Mocha.Runnable, error: unknown) => {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      if (test.type === "hook") void keepLook(test.title);
+      if (test instanceof Mocha.Hook) void keepLook(test.title);
       failures.push({ title: test.fullTitle(), error: text });
     });
   });

@@ -177,11 +177,11 @@ describe("the history", () => {
     const file = join(workspaceFolder(), "steps.json");
     await chooseInContextMenu(row("History of steps"), "Export Mission…");
     await driver.pickQuickItem("JSON File…");
-    await choosePath("Export Mission", file);
+    await driver.choosePath("Export Mission", file);
     await eventually(() => existsSync(file), Boolean);
 
     await driver.runCommand("Open Agent: Import Missions…");
-    await choosePath("Import Missions", file);
+    await driver.choosePath("Import Missions", file);
     await eventually(
       () => driver.texts(".notification-list-item"),
       (texts) => texts.join("").includes("0 missions came in, 1 was left out."),
@@ -190,24 +190,6 @@ describe("the history", () => {
     await eventually(tabs, (titles) => titles.some((title) => title.includes("Import of Missions")));
     await driver.screenshot("import-report");
   });
-
-  /** The dialog takes no path before it has read its folder, and no Enter while it looks at what was typed. */
-  async function choosePath(title: string, path: string): Promise<void> {
-    await quickInputTitled(title);
-    await eventually(
-      () => driver.texts(".quick-input-list .label-name"),
-      (labels) => labels[0] === "..",
-    );
-    await driver.fillQuickInput(path);
-    await eventually(
-      async () => {
-        const [shown] = await driver.texts(".quick-input-widget:visible .quick-input-title");
-        if (shown === title) await driver.press("Enter");
-        return shown;
-      },
-      (shown) => shown !== title,
-    );
-  }
 
   async function choose(label: string, title = "Filter Missions…"): Promise<void> {
     if (title.startsWith("Change")) void vscode.commands.executeCommand("openAgent.changeMissionFilter");

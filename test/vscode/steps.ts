@@ -24,18 +24,8 @@ export async function answerLaunch(prompt: string): Promise<void> {
   await quickInputTitled("New Mission (1 of 2)");
   await driver.answerQuickInput(prompt);
   await quickInputTitled("New Mission (2 of 2)");
-  await eventually(
-    () => driver.texts(".quick-input-list .label-name"),
-    (labels) => labels.length > 1,
-  );
-  // The list takes no Enter while it is drawn anew.
-  await eventually(
-    async () => {
-      if ((await quickInputTitle()) === "New Mission (2 of 2)") await driver.press("Enter");
-      return quickInputTitle();
-    },
-    (title) => title !== "New Mission (2 of 2)",
-  );
+  await driver.pickQuickItem("Start");
+  await eventually(quickInputTitle, (title) => title !== "New Mission (2 of 2)");
 }
 
 async function quickInputTitle(): Promise<string> {
