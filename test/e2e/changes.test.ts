@@ -6,7 +6,7 @@ import { bash } from "../fake/scenarios.ts";
 import { lineScript } from "../fake/script.ts";
 import { eventually } from "../host/eventually.ts";
 import { runCommand } from "../host/page.ts";
-import { inPanel, launch, makeScene, panel, panelShows, send, turnsEnd, type Scene } from "./scene.ts";
+import { inPanel, launch, makeScene, panel, panelShows, send, turnsEnd, type Scene, pictureFailures } from "./scene.ts";
 
 describe("a user who looks at what was changed", function () {
   this.timeout(180_000);
@@ -23,10 +23,7 @@ describe("a user who looks at what was changed", function () {
     await panelShows(page, ".turn-changes", (lines) => lines[0]?.startsWith("4 files changed") === true);
   });
   after(() => scene.close());
-  afterEach(async function () {
-    if (this.currentTest?.state === "failed")
-      await scene.picture(page, `failed-${this.currentTest.title.replace(/\W+/g, "-")}`);
-  });
+  pictureFailures((name) => scene.picture(page, name));
 
   const file = (name: string) => join(scene.bed.project, name);
   const read = (name: string) => (existsSync(file(name)) ? readFileSync(file(name), "utf8") : "none");

@@ -7,7 +7,7 @@ import { bash } from "../fake/scenarios.ts";
 import { lineScript } from "../fake/script.ts";
 import { eventually } from "../host/eventually.ts";
 import { answerQuickInput, quickInput, runCommand, treeRow } from "../host/page.ts";
-import { inPanel, launch, makeScene, panel, panelShows, turnsEnd, type Scene } from "./scene.ts";
+import { inPanel, launch, makeScene, panel, panelShows, turnsEnd, type Scene, pictureFailures } from "./scene.ts";
 
 describe("a user who is asked before anything happens", function () {
   this.timeout(180_000);
@@ -19,10 +19,7 @@ describe("a user who is asked before anything happens", function () {
     page = await scene.open();
   });
   after(() => scene.close());
-  afterEach(async function () {
-    if (this.currentTest?.state === "failed")
-      await scene.picture(page, `failed-${this.currentTest.title.replace(/\W+/g, "-")}`);
-  });
+  pictureFailures((name) => scene.picture(page, name));
 
   const dialog = () => page.locator(".monaco-dialog-box");
   const click = (label: string) =>
@@ -56,6 +53,7 @@ describe("a user who is asked before anything happens", function () {
     await press("Start Mission");
     await panelShows(page, ".answer", ([text]) => text === "Started by a link.");
     await runCommand(page, "Open Agent: Show Missions");
+    await treeRow(page, "Wanted by a link").first().waitFor();
     assert.equal(await treeRow(page, "Wanted by a link").count(), 1);
   });
 

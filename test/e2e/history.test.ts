@@ -15,7 +15,7 @@ import {
   treeRow,
   webviewFrame,
 } from "../host/page.ts";
-import { inPanel, makeScene, panel, panelShows, stepTitled, type Scene } from "./scene.ts";
+import { inPanel, makeScene, panel, panelShows, stepTitled, type Scene, pictureFailures } from "./scene.ts";
 
 /** Turns of the long mission; a page holds 30 messages. */
 const turns = 300;
@@ -44,10 +44,7 @@ describe("the history of missions", function () {
     closeOriginals();
     await scene.close();
   });
-  afterEach(async function () {
-    if (this.currentTest?.state === "failed")
-      await scene.picture(page, `failed-${this.currentTest.title.replace(/\W+/g, "-")}`);
-  });
+  pictureFailures((name) => scene.picture(page, name));
 
   it("is searched while the user types, and a hit opens where it was said", async () => {
     await runCommand(page, "Open Agent: Search Missions…");

@@ -8,7 +8,18 @@ import { bash } from "../fake/scenarios.ts";
 import { lineScript } from "../fake/script.ts";
 import { eventually } from "../host/eventually.ts";
 import { pickQuickItem, quickInput, runCommand, treeRow } from "../host/page.ts";
-import { inPanel, launch, makeScene, panel, panelShows, send, stepTitled, turnsEnd, type Scene } from "./scene.ts";
+import {
+  inPanel,
+  launch,
+  makeScene,
+  panel,
+  panelShows,
+  send,
+  stepTitled,
+  turnsEnd,
+  type Scene,
+  pictureFailures,
+} from "./scene.ts";
 
 /** Numbered words: a hole, a repetition and a wrong order are all seen. */
 function countedWords(last: number): string {
@@ -26,10 +37,7 @@ describe("a user whose missions run on", function () {
     page = await scene.open();
   });
   after(() => scene.close());
-  afterEach(async function () {
-    if (this.currentTest?.state === "failed")
-      await scene.picture(page, `failed-${this.currentTest.title.replace(/\W+/g, "-")}`);
-  });
+  pictureFailures((name) => scene.picture(page, name));
 
   const file = (name: string) => join(scene.bed.project, name);
   const leaderPid = () => readLeaderRecord(scene.bed.paths.leaderRecord)?.pid;

@@ -6,7 +6,18 @@ import { bash } from "../fake/scenarios.ts";
 import { lineScript } from "../fake/script.ts";
 import { eventually } from "../host/eventually.ts";
 import { runCommand, treeRow } from "../host/page.ts";
-import { inPanel, launch, makeScene, panel, panelShows, send, transcript, turnsEnd, type Scene } from "./scene.ts";
+import {
+  inPanel,
+  launch,
+  makeScene,
+  panel,
+  panelShows,
+  send,
+  transcript,
+  turnsEnd,
+  type Scene,
+  pictureFailures,
+} from "./scene.ts";
 
 describe("a user of the packaged extension", function () {
   this.timeout(180_000);
@@ -18,10 +29,7 @@ describe("a user of the packaged extension", function () {
     page = await scene.open();
   });
   after(() => scene.close());
-  afterEach(async function () {
-    if (this.currentTest?.state === "failed")
-      await scene.picture(page, `failed-${this.currentTest.title.replace(/\W+/g, "-")}`);
-  });
+  pictureFailures((name) => scene.picture(page, name));
 
   it("launches a mission, which writes the file and shows its transcript", async () => {
     await launch(page, "Write me a small program");

@@ -6,7 +6,7 @@ import { startModel, type Model } from "../fake/model.ts";
 import { lineScript } from "../fake/script.ts";
 import { eventually } from "../host/eventually.ts";
 import { answerQuickInput, notification, pickQuickItem, quickInput, runCommand } from "../host/page.ts";
-import { inPanel, launch, makeScene, panel, panelShows, stepTitled, type Scene } from "./scene.ts";
+import { inPanel, launch, makeScene, panel, panelShows, stepTitled, type Scene, pictureFailures } from "./scene.ts";
 
 const key = "a-key-of-the-test-7391";
 
@@ -34,10 +34,7 @@ describe("a user without a model provider", function () {
     await scene.close();
     await model.close();
   });
-  afterEach(async function () {
-    if (this.currentTest?.state === "failed")
-      await scene.picture(page, `failed-${this.currentTest.title.replace(/\W+/g, "-")}`);
-  });
+  pictureFailures((name) => scene.picture(page, name));
 
   const authFile = () => join(scene.bed.home, ".local", "share", "opencode", "auth.json");
   const logins = () => JSON.parse(readFileSync(authFile(), "utf8")) as Record<string, unknown>;

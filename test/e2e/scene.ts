@@ -79,6 +79,15 @@ export async function makeScene(
   };
 }
 
+/** In a suite: keeps how the window looked when a test failed or is to be tried again. */
+export function pictureFailures(picture: (name: string) => Promise<void>): void {
+  afterEach(async function () {
+    const { currentTest } = this;
+    if (currentTest && currentTest.state !== "passed")
+      await picture(`failed-${currentTest.title.replace(/\W+/g, "-").slice(0, 60)}`);
+  });
+}
+
 /** Types a prompt after New Mission, starts, and waits for the panel. */
 export async function launch(page: Page, prompt: string): Promise<void> {
   await runCommand(page, "Open Agent: New Mission…");

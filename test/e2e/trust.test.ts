@@ -4,7 +4,7 @@ import { runTurn } from "../fake/bed.ts";
 import { isAlive } from "../../src/base/processes.ts";
 import { lineScript } from "../fake/script.ts";
 import { quickInput, runCommand, treeRow } from "../host/page.ts";
-import { inPanel, makeScene, panelShows, send, turnsEnd, type Scene } from "./scene.ts";
+import { inPanel, makeScene, panelShows, send, turnsEnd, type Scene, pictureFailures } from "./scene.ts";
 
 describe("a workspace that is not trusted", function () {
   this.timeout(180_000);
@@ -23,10 +23,7 @@ describe("a workspace that is not trusted", function () {
     page = await scene.open();
   });
   after(() => scene.close());
-  afterEach(async function () {
-    if (this.currentTest?.state === "failed")
-      await scene.picture(page, `failed-${this.currentTest.title.replace(/\W+/g, "-")}`);
-  });
+  pictureFailures((name) => scene.picture(page, name));
 
   const opencodeRuns = () => {
     const pid = scene.bed.serverPid();

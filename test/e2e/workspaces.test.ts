@@ -9,7 +9,16 @@ import { lineScript } from "../fake/script.ts";
 import { eventually } from "../host/eventually.ts";
 import { answerQuickInput, chooseFromMenu, notification, pickQuickItem, quickInput, runCommand } from "../host/page.ts";
 import { installationFolder } from "../host/setup.ts";
-import { inPanel, launchFrom, makeScene, panelShows, stepTitled, turnsEnd, type Scene } from "./scene.ts";
+import {
+  inPanel,
+  launchFrom,
+  makeScene,
+  panelShows,
+  stepTitled,
+  turnsEnd,
+  type Scene,
+  pictureFailures,
+} from "./scene.ts";
 
 const templates = join(installationFolder(), "templates");
 const packages = ["git"];
@@ -44,10 +53,7 @@ describe("a user with a container", function () {
     }
     await scene.close();
   });
-  afterEach(async function () {
-    if (this.currentTest?.state === "failed")
-      await scene.picture(page, `failed-${this.currentTest.title.replace(/\W+/g, "-")}`);
-  });
+  pictureFailures((name) => scene.picture(page, name));
 
   const tree = () => page.locator('.pane:has(.pane-header[aria-label^="Workspaces"])');
   const row = () => tree().locator(".monaco-list-row").filter({ hasText: "box" }).first();

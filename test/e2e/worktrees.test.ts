@@ -6,7 +6,7 @@ import type { Page } from "playwright-core";
 import { lineScript } from "../fake/script.ts";
 import { eventually } from "../host/eventually.ts";
 import { answerQuickInput, chooseFromMenu, notification, pickQuickItem, runCommand } from "../host/page.ts";
-import { makeScene, stepTitled, turnsEnd, type Scene } from "./scene.ts";
+import { makeScene, stepTitled, turnsEnd, type Scene, pictureFailures } from "./scene.ts";
 
 describe("a user with a git worktree", function () {
   this.timeout(120_000);
@@ -24,10 +24,7 @@ describe("a user with a git worktree", function () {
     page = await scene.open();
   });
   after(() => scene.close());
-  afterEach(async function () {
-    if (this.currentTest?.state === "failed")
-      await scene.picture(page, `failed-${this.currentTest.title.replace(/\W+/g, "-")}`);
-  });
+  pictureFailures((name) => scene.picture(page, name));
 
   const row = () =>
     page
