@@ -30,16 +30,19 @@ describe("a user whose missions run on", function () {
   this.timeout(180_000);
   let scene: Scene;
   let page: Page;
+  /** What the window has open. */
+  let folder: string;
 
   before(async () => {
     const worker = { description: "Works", mode: "subagent" };
     scene = await makeScene({ bed: { config: { agent: { worker }, permission: { bash: { "touch *": "ask" } } } } });
     page = await scene.open();
+    folder = scene.bed.project;
   });
   after(() => scene.close());
   pictureFailures((name) => scene.picture(page, name));
 
-  const file = (name: string) => join(scene.bed.project, name);
+  const file = (name: string) => join(folder, name);
   const leaderPid = () => readLeaderRecord(scene.bed.paths.leaderRecord)?.pid;
 
   it("sees all of a turn in the second window when the first, which runs it, is closed in the middle", async () => {
@@ -47,14 +50,15 @@ describe("a user whose missions run on", function () {
     await launch(page, lineScript("Seen by the one that stays", { text, chunk: 4, delay: 10, gate }));
     await panelShows(page, ".answer", (texts) => texts.join("").includes("w9"));
     const leader = leaderPid();
-    const folder = join(scene.bed.root, "other");
-    mkdirSync(folder, { recursive: true });
-    const second = await scene.open(folder);
+    const other = join(scene.bed.root, "other");
+    mkdirSync(other, { recursive: true });
+    const second = await scene.open(other);
     await runCommand(second, "Open Agent: Show Missions");
     await treeRow(second, "Seen by the one that stays").first().click();
     await panelShows(second, ".answer", (texts) => texts.join("").includes("w20"));
     await page.close({ runBeforeUnload: true });
     page = second;
+    folder = other;
     await eventually(leaderPid, (pid) => pid !== undefined && pid !== leader);
     writeFileSync(gate, "");
     await turnsEnd(page, 1);
