@@ -1,6 +1,6 @@
 // All tests, or some kinds of them: npm test [-- unit contract …] [--grep expression]
 import { execFileSync, fork } from "node:child_process";
-import { globSync } from "node:fs";
+import { globSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import Mocha from "mocha";
@@ -10,12 +10,13 @@ import { runVscodeTests } from "./vscode/run.ts";
 
 const root = join(import.meta.dirname, "..");
 
-/**
- * In the order of what they cost. Those of `vscode` run inside an editor, those of `contract`, which mostly wait, in a
- * process for each file and two of these at once, all others in this process.
- */
+/** In the order of what they cost. Those of `vscode` run inside an editor. */
 const kinds = ["unit", "golden", "property", "contract", "faults", "vscode", "e2e"] as const;
 type Kind = (typeof kinds)[number];
+
+/** These mostly wait: each file runs in a process of its own, and several of them at once. */
+const apart: readonly Kind[] = ["contract", "faults"];
+const lanes = 2;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -34,13 +35,16 @@ const wanted = kinds.filter((kind) => positionals.length === 0 || positionals.in
 if (wanted.some((kind) => kind === "vscode" || kind === "e2e")) await prepareBrowser();
 execFileSync(process.execPath, [join(root, "esbuild.mjs")], { stdio: ["ignore", "ignore", "inherit"] });
 
-let total = { passed: 0, failed: 0, pending: 0 };
-for (const kind of wanted) {
-  console.log(`\n=== ${kind} ===`);
+const together = apart.filter((kind) => wanted.includes(kind));
+const runs = wanted.map((kind) => (apart.includes(kind) ? together : [kind]));
+let total: Counts = { passed: 0, failed: 0, pending: 0 };
+for (const run of new Set(runs)) {
+  console.log(`\n=== ${run.join(", ")} ===`);
   const began = performance.now();
-  const { passed, failed, pending } = await runKind(kind);
-  total = { passed: total.passed + passed, failed: total.failed + failed, pending: total.pending + pending };
-  console.log(`${kind}: ${String(passed)} passed, ${String(failed)} failed, ${seconds(performance.now() - began)}`);
+  const counts = await runKinds(run);
+  total = add(total, counts);
+  const { passed, failed } = counts;
+  console.log(`${run.join(", ")}: ${String(passed)} passed, ${String(failed)} failed, ${since(began)}`);
 }
 if (total.pending > 0)
   console.log(`\n${String(total.pending)} could not run on this machine; each says why in its own words.`);
@@ -52,22 +56,29 @@ async function prepareBrowser(): Promise<void> {
   await (await launchBrowser()).close();
 }
 
-async function runKind(kind: Kind): Promise<Counts> {
-  if (kind === "vscode") return runVscodeTests(values.grep === undefined ? {} : { grep: values.grep });
-  const files = globSync(`test/${kind}/*.test.ts`, { cwd: root }).sort();
-  if (kind !== "contract") return runFiles(files, kind === "e2e" ? 1 : 0);
-  const counts: Counts[] = [];
+async function runKinds(run: readonly Kind[]): Promise<Counts> {
+  if (run.includes("vscode")) return runVscodeTests(values.grep === undefined ? {} : { grep: values.grep });
+  const files = run.flatMap((kind) => globSync(`test/${kind}/*.test.ts`, { cwd: root }).sort());
+  if (!run.some((kind) => apart.includes(kind))) return runFiles(files, run.includes("e2e") ? 1 : 0);
+  // What takes longest first, so that none of them runs alone in the end.
+  const weight = (file: string) =>
+    file.includes("/faults/") ? Number.MAX_SAFE_INTEGER : statSync(join(root, file)).size;
+  const waiting = files.sort((one, other) => weight(other) - weight(one));
+  let counts: Counts = { passed: 0, failed: 0, pending: 0 };
   const lane = async () => {
-    for (let file = files.shift(); file !== undefined; file = files.shift()) counts.push(await runApart(file));
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      const more = await runApart(file);
+      counts = add(counts, more);
+    }
   };
-  await Promise.all([lane(), lane()]);
-  const sum = (name: keyof Counts) => counts.reduce((all, one) => all + one[name], 0);
-  return { passed: sum("passed"), failed: sum("failed"), pending: sum("pending") };
+  await Promise.all(Array.from({ length: lanes }, lane));
+  return counts;
 }
 
 /** Runs a file in a process of its own, and prints what it said when it is done. */
 function runApart(file: string): Promise<Counts> {
   const grep = values.grep === undefined ? [] : ["--grep", values.grep];
+  const began = performance.now();
   const child = fork(import.meta.filename, ["--file", file, ...grep], { stdio: ["ignore", "pipe", "pipe", "ipc"] });
   const said: Buffer[] = [];
   child.stdout?.on("data", (bytes: Buffer) => said.push(bytes));
@@ -78,7 +89,7 @@ function runApart(file: string): Promise<Counts> {
     child.on("close", (code) => {
       if (!counts) said.push(Buffer.from(`${file} ended with ${String(code)} before its tests did.\n`));
       const { passed, failed, pending } = counts ?? { passed: 0, failed: 1, pending: 0 };
-      if (passed + failed + pending > 0) process.stdout.write(Buffer.concat(said));
+      if (passed + failed + pending > 0) console.log(`${Buffer.concat(said).toString()}${file}: ${since(began)}`);
       resolve({ passed, failed, pending });
     });
   });
@@ -105,6 +116,14 @@ async function runFiles(files: readonly string[], retries: number): Promise<Coun
 
 type Counts = Pick<SuiteReport, "passed" | "failed" | "pending">;
 
-function seconds(ms: number): string {
-  return `${(ms / 1000).toFixed(0)} s`;
+function add(one: Counts, other: Counts): Counts {
+  return {
+    passed: one.passed + other.passed,
+    failed: one.failed + other.failed,
+    pending: one.pending + other.pending,
+  };
+}
+
+function since(began: number): string {
+  return `${((performance.now() - began) / 1000).toFixed(0)} s`;
 }
