@@ -4,7 +4,7 @@
  * with the process that it is for. Imports nothing but Node's own modules.
  */
 import { lookup } from "node:dns/promises";
-import { chmodSync, rmSync } from "node:fs";
+import { chmodSync, rmSync, statSync } from "node:fs";
 import { createServer, request } from "node:http";
 import { BlockList, connect, createServer as createPipe, isIP, isIPv6, type Server, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
@@ -32,10 +32,18 @@ function join(one: Socket, other: Socket): void {
   one.pipe(other).pipe(one);
 }
 
+/** The socket's file as we made it. The next one's, for the next process, takes its place. */
+let made: number | undefined;
+
+function idOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.ino;
+}
+
 function listen(on: Server, path: string): void {
   rmSync(path, { force: true });
   on.listen(path, () => {
     chmodSync(path, 0o600);
+    if (path === socket) made = idOf(path);
   });
 }
 
@@ -97,7 +105,7 @@ setInterval(() => {
   try {
     process.kill(Number(owner), 0);
   } catch {
-    rmSync(socket, { force: true });
+    if (idOf(socket) === made) rmSync(socket, { force: true });
     process.exit(0);
   }
 }, 1000);

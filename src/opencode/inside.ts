@@ -71,13 +71,18 @@ function defined(environment: NodeJS.ProcessEnv): Record<string, string> {
   );
 }
 
-/** Makes sure that a container with a private network has its way out, for as long as its process lives. */
-export async function keepEgress({ egress }: InsideOptions, folder: string, pid: number): Promise<void> {
+/** Gives a container with a private network its way out, for as long as its process lives. */
+export function startEgress({ egress }: InsideOptions, folder: string, pid: number): void {
+  if (!egress) return;
   const socket = egressIn(folder);
-  if (!egress || (await isOpen(socket))) return;
   const args = [egress.program, socket, String(pid), egress.localPorts().join(",")];
   const env = { ...process.env, ELECTRON_RUN_AS_NODE: "1" };
   spawn(process.execPath, args, { detached: true, stdio: "ignore", env, windowsHide: true }).unref();
+}
+
+/** The same for a process that has run for long, unless its way out is there. */
+export async function keepEgress(options: InsideOptions, folder: string, pid: number): Promise<void> {
+  if (!(await isOpen(egressIn(folder)))) startEgress(options, folder, pid);
 }
 
 function isOpen(socket: string): Promise<boolean> {

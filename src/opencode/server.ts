@@ -13,7 +13,7 @@ import type { Logger } from "../base/log.ts";
 import { endProcessGroup, isAlive, processesWith, startTimeOf } from "../base/processes.ts";
 import { authorization, fetchFrom, type Connection } from "./connection.ts";
 import { prepareHome } from "./home.ts";
-import { bridgeIsOpen, insideCommand, keepEgress, socketIn, type InsideOptions } from "./inside.ts";
+import { bridgeIsOpen, insideCommand, keepEgress, socketIn, startEgress, type InsideOptions } from "./inside.ts";
 import { locateOpenCode, type Executable, type LocateOptions } from "./locate.ts";
 import { rotateLog } from "../base/logFile.ts";
 
@@ -205,7 +205,8 @@ export class OpenCodeServer implements Disposable {
     const { path, version } = executable;
     const socket = place && { socket: socketIn(folder) };
     const unborn = { pid, startTime, url: "", username: "opencode", password, path, version, ...socket };
-    if (place) await keepEgress(place, folder, pid);
+    // That of the process before may last a moment longer.
+    if (place) startEgress(place, folder, pid);
     if (startTime !== "") writePrivateFile(this.#options.record, JSON.stringify(unborn));
     const record = { ...unborn, url: await this.#listening(child, gone, logStart) };
     writePrivateFile(this.#options.record, JSON.stringify(record));
