@@ -1,29 +1,31 @@
 // All tests, or some kinds of them: npm test [-- unit contract …] [--grep expression]
-import { execFileSync, fork } from "node:child_process";
+import { fork } from "node:child_process";
 import { globSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import Mocha from "mocha";
+import { buildForAll } from "./host/built.ts";
 import { launchBrowser } from "./host/chromium.ts";
 import type { SuiteReport } from "./host/suiteRunner.ts";
 import { runVscodeTests } from "./vscode/run.ts";
 
 const root = join(import.meta.dirname, "..");
-
-/** In the order of what they cost. Those of `vscode` run inside an editor. */
 const kinds = ["unit", "golden", "property", "contract", "faults", "vscode", "e2e"] as const;
 type Kind = (typeof kinds)[number];
+type Counts = Pick<SuiteReport, "passed" | "failed" | "pending">;
 
-/** These mostly wait: each file runs in a process of its own, and several of them at once. */
-const apart: readonly Kind[] = ["contract", "faults"];
-const lanes = 2;
+/** What one process runs: files of one kind, or `vscode`, whose tests share a window. */
+interface Job {
+  kind: Kind;
+  files: string[];
+}
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { grep: { type: "string" }, file: { type: "string" } },
+  options: { grep: { type: "string" }, job: { type: "string" } },
 });
-if (values.file !== undefined) {
-  const counts = await runFiles([values.file], 0);
+if (values.job !== undefined) {
+  const counts = await run(JSON.parse(values.job) as Job);
   process.send?.(counts, () => process.exit(0));
   await new Promise(() => undefined);
 }
@@ -32,54 +34,47 @@ if (unknown.length > 0)
   throw new Error(`There are no tests of the kind ${unknown.join(", ")}; only ${kinds.join(", ")}.`);
 const wanted = kinds.filter((kind) => positionals.length === 0 || positionals.includes(kind));
 
-if (wanted.some((kind) => kind === "vscode" || kind === "e2e")) await prepareBrowser();
-execFileSync(process.execPath, [join(root, "esbuild.mjs")], { stdio: ["ignore", "ignore", "inherit"] });
+// Says at once, and not after minutes, when there is no browser and none can be installed.
+if (wanted.includes("vscode") || wanted.includes("e2e")) await (await launchBrowser()).close();
+buildForAll();
+const began = performance.now();
+const none: Counts = { passed: 0, failed: 0, pending: 0 };
+const totals = new Map<Kind, Counts>();
+// Most of the time goes by in waiting, so two processes run at once, with one browser at most. All but `vscode`, whose one
+// window is the busiest of all. What takes longest begins first.
+const files = (kind: Kind) => globSync(`test/${kind}/*.test.ts`, { cwd: root }).sort();
+const whole = (kind: Kind): Job[] => [{ kind, files: files(kind) }];
+const each = (kind: Kind): Job[] => files(kind).map((file) => ({ kind, files: [file] }));
+const size = ({ files: [file = ""] }: Job) => statSync(join(root, file)).size;
+await lane((["unit", "golden", "property", "vscode"] as const).flatMap(whole));
+const shared = each("faults").concat(each("contract").sort((one, other) => size(other) - size(one)));
+await Promise.all([lane(each("e2e"), shared), lane(shared)]);
 
-const together = apart.filter((kind) => wanted.includes(kind));
-const runs = wanted.map((kind) => (apart.includes(kind) ? together : [kind]));
-let total: Counts = { passed: 0, failed: 0, pending: 0 };
-for (const run of new Set(runs)) {
-  console.log(`\n=== ${run.join(", ")} ===`);
-  const began = performance.now();
-  const counts = await runKinds(run);
-  total = add(total, counts);
-  const { passed, failed } = counts;
-  console.log(`${run.join(", ")}: ${String(passed)} passed, ${String(failed)} failed, ${since(began)}`);
-}
+console.log();
+for (const [kind, counts] of totals) console.log(`${kind}: ${words(counts)}`);
+const total = [...totals.values()].reduce(add, none);
 if (total.pending > 0)
   console.log(`\n${String(total.pending)} could not run on this machine; each says why in its own words.`);
-console.log(`\n${String(total.passed)} passed, ${String(total.failed)} failed`);
+console.log(`\n${words(total)}, ${since(began)}`);
 process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0);
 
-/** Says at once, and not after minutes, when there is no browser and none can be installed. */
-async function prepareBrowser(): Promise<void> {
-  await (await launchBrowser()).close();
-}
-
-async function runKinds(run: readonly Kind[]): Promise<Counts> {
-  if (run.includes("vscode")) return runVscodeTests(values.grep === undefined ? {} : { grep: values.grep });
-  const files = run.flatMap((kind) => globSync(`test/${kind}/*.test.ts`, { cwd: root }).sort());
-  if (!run.some((kind) => apart.includes(kind))) return runFiles(files, run.includes("e2e") ? 1 : 0);
-  // What takes longest first, so that none of them runs alone in the end.
-  const weight = (file: string) =>
-    file.includes("/faults/") ? Number.MAX_SAFE_INTEGER : statSync(join(root, file)).size;
-  const waiting = files.sort((one, other) => weight(other) - weight(one));
-  let counts: Counts = { passed: 0, failed: 0, pending: 0 };
-  const lane = async () => {
-    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-      const more = await runApart(file);
-      counts = add(counts, more);
+/** Runs what waits, one after another, each in a process of its own. */
+async function lane(...queues: Job[][]): Promise<void> {
+  for (const queue of queues)
+    for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
+      if (!wanted.includes(job.kind)) continue;
+      const counts = await runApart(job);
+      totals.set(job.kind, add(totals.get(job.kind) ?? none, counts));
     }
-  };
-  await Promise.all(Array.from({ length: lanes }, lane));
-  return counts;
 }
 
-/** Runs a file in a process of its own, and prints what it said when it is done. */
-function runApart(file: string): Promise<Counts> {
+/** Runs a job in a process of its own, and prints what it said when it is done. */
+function runApart(job: Job): Promise<Counts> {
+  const started = performance.now();
   const grep = values.grep === undefined ? [] : ["--grep", values.grep];
-  const began = performance.now();
-  const child = fork(import.meta.filename, ["--file", file, ...grep], { stdio: ["ignore", "pipe", "pipe", "ipc"] });
+  const child = fork(import.meta.filename, ["--job", JSON.stringify(job), ...grep], {
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+  });
   const said: Buffer[] = [];
   child.stdout?.on("data", (bytes: Buffer) => said.push(bytes));
   child.stderr?.on("data", (bytes: Buffer) => said.push(bytes));
@@ -87,21 +82,22 @@ function runApart(file: string): Promise<Counts> {
     let counts: Counts | undefined;
     child.on("message", (message) => (counts = message as Counts));
     child.on("close", (code) => {
-      if (!counts) said.push(Buffer.from(`${file} ended with ${String(code)} before its tests did.\n`));
+      if (!counts) said.push(Buffer.from(`It ended with ${String(code)} before its tests did.\n`));
       const { passed, failed, pending } = counts ?? { passed: 0, failed: 1, pending: 0 };
-      if (passed + failed + pending > 0) console.log(`${Buffer.concat(said).toString()}${file}: ${since(began)}`);
+      const title = [job.kind, ...(job.files.length === 1 ? [basename(job.files[0] ?? "")] : [])].join(" ");
+      if (passed + failed + pending > 0)
+        console.log(`\n=== ${title}: ${since(started)} ===\n${Buffer.concat(said).toString().trimEnd()}`);
       resolve({ passed, failed, pending });
     });
   });
 }
 
-async function runFiles(files: readonly string[], retries: number): Promise<Counts> {
-  const mocha = new Mocha({
-    timeout: 60_000,
-    retries,
-    ...(values.grep !== undefined && { grep: values.grep }),
-  });
-  for (const file of files) mocha.addFile(join(root, file));
+async function run(job: Job): Promise<Counts> {
+  if (job.kind === "vscode") return runVscodeTests(values.grep === undefined ? {} : { grep: values.grep });
+  // A browser and an editor on a machine that is slow at times; what was tried twice is said.
+  const retries = job.kind === "e2e" ? 1 : 0;
+  const mocha = new Mocha({ timeout: 60_000, retries, ...(values.grep !== undefined && { grep: values.grep }) });
+  for (const file of job.files) mocha.addFile(join(root, file));
   await mocha.loadFilesAsync();
   return new Promise((resolve) => {
     const runner = mocha.run((failed) => {
@@ -114,8 +110,6 @@ async function runFiles(files: readonly string[], retries: number): Promise<Coun
   });
 }
 
-type Counts = Pick<SuiteReport, "passed" | "failed" | "pending">;
-
 function add(one: Counts, other: Counts): Counts {
   return {
     passed: one.passed + other.passed,
@@ -124,6 +118,10 @@ function add(one: Counts, other: Counts): Counts {
   };
 }
 
-function since(began: number): string {
-  return `${((performance.now() - began) / 1000).toFixed(0)} s`;
+function words({ passed, failed }: Counts): string {
+  return `${String(passed)} passed, ${String(failed)} failed`;
+}
+
+function since(start: number): string {
+  return `${((performance.now() - start) / 1000).toFixed(0)} s`;
 }

@@ -6,7 +6,8 @@ import { waitUntil } from "../../src/base/async.ts";
 import { launchBrowser } from "../host/chromium.ts";
 import { startEditor } from "../host/editor.ts";
 import { openWorkbench } from "../host/page.ts";
-import { install, pack, packageExtension, writeExtension } from "./editorBed.ts";
+import { packageExtension } from "../host/built.ts";
+import { install, pack, writeExtension } from "./editorBed.ts";
 import { limited, median, type Report } from "./report.ts";
 
 const rounds = 10;

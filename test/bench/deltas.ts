@@ -6,7 +6,7 @@ import { script } from "../fake/bed.ts";
 import { launchBrowser } from "../host/chromium.ts";
 import { startEditor, type Editor } from "../host/editor.ts";
 import { activityBar, answerQuickInput, openWorkbench, runCommand, treeRow, webviewFrame } from "../host/page.ts";
-import { packageExtension } from "./editorBed.ts";
+import { packageExtension } from "../host/built.ts";
 import { format, percentile, type Report, type Row } from "./report.ts";
 import { authorization, makeServerBed, type ServerBed } from "./serverBed.ts";
 import { makeSessions } from "./sessions.ts";

@@ -1,28 +1,11 @@
 /** The real editor with the packaged extension, for all measures that need one. */
-import { execFile, execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { repository } from "../fake/bed.ts";
 import { setupEditor } from "../host/setup.ts";
-
-let packed: string | undefined;
-
-/** The extension as users get it, for this platform; built once a run. */
-export function packageExtension(): string {
-  if (packed !== undefined) return packed;
-  const target = `${process.platform}-${process.arch}`;
-  console.error("Packaging the extension …");
-  const args = ["esbuild.mjs", "--package", "--target", target];
-  const printed = execFileSync(process.execPath, args, {
-    cwd: repository,
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  packed = join(repository, printed.trim().split("\n").at(-1) ?? "");
-  return packed;
-}
 
 /** Packs the extension of a folder. */
 export async function pack(folder: string): Promise<string> {

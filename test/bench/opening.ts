@@ -4,7 +4,7 @@ import { sleep } from "../../src/base/async.ts";
 import { launchBrowser } from "../host/chromium.ts";
 import { startEditor, type Editor } from "../host/editor.ts";
 import { activityBar, newProfile, openWorkbench, treeRow } from "../host/page.ts";
-import { packageExtension } from "./editorBed.ts";
+import { packageExtension } from "../host/built.ts";
 import { clickToPaint, heapOf, loadToPaint, watchPaints } from "./paint.ts";
 import { format, median, percentile, type Report, type Row } from "./report.ts";
 import { makeServerBed, type ServerBed } from "./serverBed.ts";

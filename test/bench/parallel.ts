@@ -9,7 +9,7 @@ import { makeBed, opencodeBinary, script, until, untilTurns, type Bed } from "..
 import { launchBrowser } from "../host/chromium.ts";
 import { startEditor } from "../host/editor.ts";
 import { openWorkbench, runCommand, treeRow, webviewFrame } from "../host/page.ts";
-import { packageExtension } from "./editorBed.ts";
+import { packageExtension } from "../host/built.ts";
 import { format, type Report, type Row } from "./report.ts";
 
 const counts = [1, 10, 50];

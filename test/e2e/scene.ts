@@ -1,9 +1,8 @@
 /** A user at the packaged extension: an editor, a browser, a home with OpenCode, and what is seen in a window. */
-import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser, BrowserContext, Frame, Page } from "playwright-core";
 import { makeBed, opencodeBinary, repository, type Bed, type BedOptions } from "../fake/bed.ts";
+import { packageExtension } from "../host/built.ts";
 import { launchBrowser } from "../host/chromium.ts";
 import { installationFolder } from "../host/setup.ts";
 import { startEditor, type Editor, type EditorOptions } from "../host/editor.ts";
@@ -26,22 +25,6 @@ export interface Scene {
   /** Saves a picture in out/e2e. */
   picture: (page: Page, name: string) => Promise<void>;
   close: () => Promise<void>;
-}
-
-let packaged: string | undefined;
-
-/** Packs the extension for this platform, once; gives the path of the .vsix. */
-export function packageExtension(): string {
-  if (packaged !== undefined) return packaged;
-  const target = `${process.platform}-${process.arch}`;
-  execFileSync(process.execPath, [join(repository, "esbuild.mjs"), "--package", "--target", target], {
-    stdio: ["ignore", "ignore", "inherit"],
-  });
-  const { name, version } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8")) as Record<
-    string,
-    string
-  >;
-  return (packaged = join(repository, "out", `${name ?? ""}-${target}-${version ?? ""}.vsix`));
 }
 
 /** @param prepare fills the bed before the editor starts */

@@ -1,8 +1,6 @@
 // Rounds of random faults against the real product: npm run faults -- [--n 1000] [--seconds 60] [--seed S] [--kind own|attached]
-import { execFileSync } from "node:child_process";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { repository } from "../fake/bed.ts";
+import { buildExtension } from "../host/built.ts";
 import { playRound, type RoundResult } from "./round.ts";
 import { makeWorld, type World } from "./world.ts";
 
@@ -65,7 +63,7 @@ if (import.meta.main) {
       kind: { type: "string" },
     },
   });
-  execFileSync(process.execPath, [join(repository, "esbuild.mjs")], { stdio: ["ignore", "ignore", "inherit"] });
+  buildExtension();
   const { kind } = values;
   if (kind !== undefined && kind !== "own" && kind !== "attached") throw new Error(`There is no world “${kind}”.`);
   const { played, problems } = await playFaults({

@@ -1,11 +1,12 @@
 // Runs one mission without an editor: npm run mission -- "prompt" [--dir D] [--json] …
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { repository } from "../fake/bed.ts";
+import { buildExtension } from "./built.ts";
 import { prepareSample, scriptedNotice } from "./demo.ts";
 
 const words = process.argv.slice(2);
-execFileSync(process.execPath, [join(repository, "esbuild.mjs")], { stdio: ["ignore", "ignore", "inherit"] });
+buildExtension();
 const where: string[] = [];
 if (!words.includes("--dir")) {
   const sample = await prepareSample();

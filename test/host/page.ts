@@ -65,11 +65,19 @@ export async function runCommand(page: Page, label: string, ms = 30_000): Promis
     try {
       // An input that is on its way out takes no text.
       await quickInput(page).locator("input.input").first().fill(`>${label}`, { timeout: 1000 });
-      await row.click({ timeout: 2000 });
-      return;
+      await row.waitFor({ timeout: 1000 });
     } catch (error) {
       if (Date.now() > end) throw new Error(`The command palette has no "${label}".`, { cause: error });
       await page.keyboard.press("Escape");
+      continue;
+    }
+    try {
+      await row.click({ timeout: 5000 });
+      return;
+    } catch (error) {
+      // It may be gone because the command runs already; a second one would be one too many.
+      if (!(await row.isVisible())) return;
+      if (Date.now() > end) throw error;
     }
   }
 }

@@ -1,9 +1,9 @@
-import { execFileSync } from "node:child_process";
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
 import { makeBed, opencodeBinary, repository } from "../fake/bed.ts";
+import { buildExtension } from "../host/built.ts";
 import { runInExtensionHost } from "../host/extensionTests.ts";
 import { installationFolder } from "../host/setup.ts";
 import type { SuiteReport } from "../host/suiteRunner.ts";
@@ -32,7 +32,7 @@ export interface PreparedSuite {
 
 /** Builds the suite and a user's machine to run it on. */
 export async function withSuite<T>(run: (prepared: PreparedSuite) => Promise<T>): Promise<T> {
-  execFileSync(process.execPath, [join(repository, "esbuild.mjs")], { stdio: ["ignore", "ignore", "inherit"] });
+  buildExtension();
   const suite = await buildSuite(join(repository, "out", "vscode-suite"));
   const bed = await makeBed({ config: { permission }, development: true });
   try {

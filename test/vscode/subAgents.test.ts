@@ -10,6 +10,8 @@ describe("sub-agents", () => {
     await showMissions();
     await launch("[[subtask]]");
     await turnsEnd(1);
+    // It moves once it runs no more.
+    await eventually(missionRows, ([first]) => first === "[[subtask]]");
   });
   after(closeTabs);
 
