@@ -8,7 +8,7 @@ import { ChangeDocuments } from "./ui/changeDocuments.ts";
 import { commandHandlers } from "./ui/commands.ts";
 import { offerProblems } from "./ui/composerCommands.ts";
 import { provideReports } from "./ui/exchange.ts";
-import { provideInitScripts } from "./ui/initScripts.ts";
+import { provideWorkspaceFiles } from "./ui/workspaceFiles.ts";
 import { registerTools } from "./ui/languageModelTools.ts";
 import { MissionsView } from "./ui/missionsView.ts";
 import { provideOutputs } from "./ui/outputDocuments.ts";
@@ -49,7 +49,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const review = new Review(app, documents);
   context.subscriptions.push(documents, review);
   const [logs, output] = [new BuildLogs(app), new CommandOutput()];
-  context.subscriptions.push(logs, output, provideShells(app), provideInitScripts(app));
+  context.subscriptions.push(logs, output, provideShells(app), provideWorkspaceFiles(app));
   const handlers = {
     ...commandHandlers,
     ...changeHandlers(documents, review),

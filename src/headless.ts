@@ -13,7 +13,7 @@ import { reportText } from "./cli/report.ts";
 import { runMission, type RunOptions } from "./cli/run.ts";
 import { plainText } from "./cli/terminal.ts";
 import { runWorkspaceCommand, workspaceNamed } from "./cli/workspaces.ts";
-import { containersIn, Core, dataPaths, exportMission, nativeBindingIn } from "./orchestrator/index.ts";
+import { containersIn, Core, dataPaths, exportMission, fileSecrets, nativeBindingIn } from "./orchestrator/index.ts";
 import type { EventType } from "./protocol/event.ts";
 import { worktreeName } from "./protocol/workspace.ts";
 
@@ -48,6 +48,13 @@ const usage = `Open Agent ${version}, headless
   workspace build <name> [--rebuild]
   workspace exec <name> -- <command>
         Runs a command in it, with its input, outputs and exit code.
+  workspace snapshot <name> <snapshot>, snapshots <name>, restore <name> <snapshot>, reset <name>
+        Keeps what is installed or changed in a container's file system, lists what was kept, goes back to it, or to what
+        was built.
+  workspace fork <name> <new name>
+        Makes another container that begins as this one is.
+  workspace secret <name> <VARIABLE>
+        Sets a secret environment variable of whatever runs in it, from standard input; empty input deletes it.
   workspace delete <name> [--discard]
         Deletes it; its folder stays, but for a worktree. With --discard also what is nowhere else.
   serve [--port N] [--dir D]
@@ -123,8 +130,9 @@ const quotes: Partial<Record<Command, string>> = {
 
 function openCore(command: Command): Core {
   const program = dirname(realpathSync(process.argv[1] ?? "."));
+  const paths = dataPaths(values["data-dir"] && resolve(values["data-dir"]), process.env, false);
   return new Core({
-    paths: dataPaths(values["data-dir"] && resolve(values["data-dir"]), process.env, false),
+    paths,
     nativeBinding: nativeBindingIn(join(program, "native")),
     guard: join(program, "guard.js"),
     build: version,
@@ -134,6 +142,7 @@ function openCore(command: Command): Core {
     ...findRipgrep(program),
     settings: () => ({ executable: values.opencode && resolve(values.opencode), attachedUrl: values.url }),
     attachedPassword: () => Promise.resolve(process.env["OPENCODE_SERVER_PASSWORD"]),
+    secrets: fileSecrets(paths.secrets),
     log: values.verbose ? stderrLogger : quietLogger,
     mayAct: () => !readers.includes(command),
   });

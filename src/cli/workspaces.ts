@@ -20,8 +20,24 @@ export interface WorkspaceOptions {
   discard: boolean;
 }
 
-const workspaceVerbs = ["list", "create", "build", "exec", "delete"] as const;
-type Verb = (typeof workspaceVerbs)[number];
+/** Each verb, and what it takes besides the workspace's name: nothing, a name, or a command. */
+const verbs = {
+  create: undefined,
+  build: undefined,
+  exec: "a command: exec <name> -- <command>",
+  snapshot: "a name for the snapshot",
+  snapshots: undefined,
+  restore: "the snapshot's name",
+  reset: undefined,
+  fork: "a name for the fork",
+  secret: "the name of an environment variable",
+  delete: undefined,
+} as const;
+type Verb = keyof typeof verbs;
+
+function isVerb(word: string | undefined): word is Verb {
+  return word !== undefined && Object.hasOwn(verbs, word);
+}
 
 /** Runs `workspace <verb> …`. Resolves with the exit code; 2 for a call that cannot be understood. */
 export async function runWorkspaceCommand(
@@ -31,14 +47,14 @@ export async function runWorkspaceCommand(
   misused: (problem: string) => number,
 ): Promise<number> {
   const [name, ...argv] = words;
-  const known = workspaceVerbs.find((one) => one === verb);
-  if (known === undefined) return misused(`workspace takes one of ${workspaceVerbs.join(", ")}.`);
-  if (known === "list") return name === undefined ? list(core, options.json) : misused(`“${name}” is too much.`);
-  if (name === undefined) return misused(`workspace ${known} needs the workspace's name.`);
-  if (known === "exec" && argv.length === 0)
-    return misused("workspace exec needs a command: exec <name> -- <command>.");
-  if (known !== "exec" && argv[0] !== undefined) return misused(`“${argv[0]}” is one argument too many.`);
-  return await run(core, known, name, argv, options);
+  if (verb === "list") return name === undefined ? list(core, options.json) : misused(`“${name}” is too much.`);
+  if (!isVerb(verb)) return misused(`workspace takes one of list, ${Object.keys(verbs).join(", ")}.`);
+  if (name === undefined) return misused(`workspace ${verb} needs the workspace's name.`);
+  const needed = verbs[verb];
+  const surplus = verb === "exec" ? undefined : argv[needed === undefined ? 0 : 1];
+  if (needed !== undefined && argv.length === 0) return misused(`workspace ${verb} needs ${needed}.`);
+  if (surplus !== undefined) return misused(`“${surplus}” is one argument too many.`);
+  return await run(core, verb, name, argv, options);
 }
 
 function list(core: Core, json: boolean): number {
@@ -55,11 +71,13 @@ function list(core: Core, json: boolean): number {
 
 async function run(
   core: Core,
-  verb: Exclude<Verb, "list">,
+  verb: Verb,
   name: string,
   argv: readonly string[],
   options: WorkspaceOptions,
 ): Promise<number> {
+  const [other = ""] = argv;
+  const id = () => workspaceNamed(core, name).id;
   switch (verb) {
     case "create": {
       const workspace = await create(core, name, options);
@@ -70,8 +88,30 @@ async function run(
       return await build(core, workspaceNamed(core, name), options.rebuild);
     case "exec":
       return await exec(core, workspaceNamed(core, name), argv);
+    case "snapshot":
+      await core.run("snapshotWorkspace", { workspaceId: id(), name: other });
+      return 0;
+    case "snapshots":
+      for (const kept of await core.run("workspaceSnapshots", { workspaceId: id() })) process.stdout.write(`${kept}\n`);
+      return 0;
+    case "restore":
+      await core.run("restoreWorkspace", { workspaceId: id(), name: other });
+      return 0;
+    case "reset":
+      await core.run("resetWorkspace", { workspaceId: id() });
+      return 0;
+    case "fork":
+      process.stdout.write(`${(await core.run("forkWorkspace", { workspaceId: id(), name: other })).id}\n`);
+      return 0;
+    case "secret": {
+      const value = process.stdin.isTTY ? undefined : (await readAll()).replace(/\r?\n$/, "");
+      if (value === undefined)
+        throw new OpenAgentError("invalid_input", "The secret comes from standard input; an empty one deletes it.");
+      await core.run("setWorkspaceSecret", { workspaceId: id(), name: other, ...(value !== "" && { value }) });
+      return 0;
+    }
     case "delete":
-      await core.run("deleteWorkspace", { workspaceId: workspaceNamed(core, name).id, discard: options.discard });
+      await core.run("deleteWorkspace", { workspaceId: id(), discard: options.discard });
       return 0;
   }
 }

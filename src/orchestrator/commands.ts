@@ -18,7 +18,7 @@ import { importMissions } from "./importing.ts";
 import type { Leader } from "./leader.ts";
 import { edited, moved, removed } from "./queue.ts";
 import { forkMission, revertTurn, unrevert } from "./reverting.ts";
-import { workspaceCommands, workspaceId } from "./workspaceCommands.ts";
+import { layerCommands, workspaceCommands, workspaceId } from "./workspaceCommands.ts";
 
 /**
  * Everything that can be asked of the leader, by the user interface, a second window or an HTTP client alike. Each
@@ -66,6 +66,7 @@ const choice = { agent: agent.optional(), model: model.optional() };
 
 export const commands = {
   ...workspaceCommands,
+  ...layerCommands,
   createMission: command(
     z.object({ text: messageText, ...missionPlace, title: z.string().min(1).max(500).optional(), ...choice }),
     (leader, input): MissionHead => leader.create(input),

@@ -26,6 +26,7 @@ import { mainServer, serverKey, type EngineNews } from "./engines.ts";
 import { insideHost, mainHost } from "./hosts.ts";
 import { Hub } from "./hub.ts";
 import { Leader, waitingMissions } from "./leader.ts";
+import type { SecretStore } from "./secrets.ts";
 import type { Tick } from "./wire.ts";
 import { buildLogPath } from "./workspaces.ts";
 
@@ -61,6 +62,8 @@ export interface CoreOptions {
   settings: () => CoreSettings;
   /** Password of the attached server. */
   attachedPassword: () => Promise<string | undefined>;
+  /** Where the secrets of workspaces are kept. */
+  secrets: SecretStore;
   log: Logger;
   /** False: only reads, as in a window whose workspace is not trusted. */
   mayAct: () => boolean;
@@ -360,6 +363,7 @@ export class Core {
         registry: this.#registry,
         backends: createBackends({ data: paths.root, ...this.#options.containers }),
         folder: paths.workspaces,
+        secrets: this.#options.secrets,
         worktrees: paths.worktrees,
         onChange: () => {
           this.#workspacesChanged.fire();

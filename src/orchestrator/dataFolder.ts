@@ -17,6 +17,8 @@ export interface DataPaths {
   apiToken: string;
   /** All that belongs to our OpenCode server. */
   opencode: string;
+  /** Secrets of workspaces, for processes without an editor. */
+  secrets: string;
   endpoints: string;
   /** What workspaces there are, a file each, and a folder each for the server inside. */
   workspaces: string;
@@ -61,6 +63,7 @@ export function dataPaths(
     serverRecord: join(runtime, "opencode.json"),
     apiToken: join(runtime, "api-token"),
     opencode,
+    secrets: join(root, `secrets${suffix}.json`),
     endpoints: join(opencode, "endpoints.json"),
     workspaces: join(root, `workspaces${suffix}`),
     containers: join(root, "containers"),

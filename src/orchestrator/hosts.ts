@@ -28,7 +28,7 @@ export function mainHost(core: CoreOptions, hears: HostOptions): EngineHost {
 /** The host of the OpenCode server inside of a container. It builds the container first where it is not ready. */
 export function insideHost(core: CoreOptions, workspaces: Workspaces, id: string, hears: HostOptions): EngineHost {
   const server = new OpenCodeServer({
-    ...serverOptions(core),
+    ...serverOptions(core, () => workspaces.get(id).secrets),
     folder: join(workspaces.folderOf(id), "opencode"),
     record: join(core.paths.runtime, `opencode-${id}.json`),
     place: placeOf(core, workspaces, workspaces.get(id)),
@@ -41,9 +41,11 @@ function placeOf(core: CoreOptions, workspaces: Workspaces, { id, network }: Wor
   const program = (name: string) => join(dirname(core.guard), name + extname(core.guard));
   const egress: InsideOptions["egress"] = { program: program("egress"), localPorts: () => localPorts(core) };
   return {
-    wrap: async (argv, options) => {
+    wrap: async (argv, { env, ...options }) => {
       const workspace = await workspaces.ready(id);
-      return workspaces.backendOf(workspace).wrap(workspace, argv, { ...options, outlives: true });
+      const secrets = await workspaces.secrets.environment(workspace);
+      const all = { ...options, env: { ...secrets, ...env }, outlives: true };
+      return workspaces.backendOf(workspace).wrap(workspace, argv, all);
     },
     // Of the others, all ends with the process that was started.
     clear: async () => {
@@ -81,7 +83,8 @@ function readIfAny(path: string): string {
   }
 }
 
-function serverOptions(core: CoreOptions) {
+/** `passed`: names of variables that the agent's shell sees besides those that the settings name. */
+function serverOptions(core: CoreOptions, passed: () => readonly string[] = () => []) {
   const { paths, log, settings, environment, packageFolders, guard, ripgrepFolder } = core;
   return {
     guard,
@@ -91,6 +94,6 @@ function serverOptions(core: CoreOptions) {
     environment,
     packageFolders,
     configured: () => settings().executable,
-    passEnvironment: () => settings().passEnvironment ?? [],
+    passEnvironment: () => [...(settings().passEnvironment ?? []), ...passed()],
   };
 }

@@ -74,6 +74,7 @@ export class Leader implements Disposable {
       publish: (stored, before) => {
         this.#publish(stored, before);
       },
+      hideSecrets: ({ workspaceId = "" }, body) => this.workspaces.secrets.hide(workspaceId, body),
       ensureEngine: (server) => this.engines.ensure(server),
       connectedEngine: (server) => this.engines.connected(server),
       admit: (missionId) => this.#admit(missionId),

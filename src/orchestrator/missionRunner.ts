@@ -164,12 +164,16 @@ export class MissionRunner {
   #store(events: readonly EventBody[]): void {
     if (this.#disposed) return;
     try {
-      const news = events.filter((event) => !delivery.isEcho(event));
+      const news = this.#hidden(events).filter((event) => !delivery.isEcho(event));
       this.#record(...news, ...this.#confirmation(news));
     } catch (error) {
       this.#lostEvents++;
       this.#context.onStoreFault(error);
     }
+  }
+
+  #hidden<Body extends EventBody>(events: readonly Body[]): Body[] {
+    return events.map((event) => this.#context.hideSecrets(this.#head, event));
   }
 
   /** The message that is being sent was seen at OpenCode. */
@@ -267,7 +271,8 @@ export class MissionRunner {
       const { snapshot, stored } = await fetchSnapshot(engine, session, this.#head, this.#context.store);
       this.#incoming.flush();
       const now = Date.now();
-      const translated = snapshot.events.flatMap((raw) => this.#translator.translate(raw, now, "rest").events);
+      const events = snapshot.events.flatMap((raw) => this.#translator.translate(raw, now, "rest").events);
+      const translated = this.#hidden(events);
       this.#store(missedEvents({ snapshot, translated, touched, head: this.#head, stored: stored() }));
       return snapshot.busy;
     } finally {

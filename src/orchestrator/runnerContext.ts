@@ -1,5 +1,6 @@
 import type { Logger } from "../base/log.ts";
 import type { Engine, Translator } from "../opencode/engine.ts";
+import type { EventBody } from "../protocol/event.ts";
 import type { MissionHead, ModelRef, PermissionRequest } from "../protocol/mission.ts";
 import type { AllowedBy } from "../protocol/permission.ts";
 import type { Appended, Store } from "../store/store.ts";
@@ -12,6 +13,8 @@ export interface RunnerContext {
   translator(directory: string): Translator;
   /** Tells the others what was stored. */
   publish(stored: Appended, before: MissionHead): void;
+  /** An event without the secrets of the mission's workspace. */
+  hideSecrets<Body extends EventBody>(head: MissionHead, body: Body): Body;
   /** The engine of a server, as a mission's head names it, started if need be. */
   ensureEngine(server: string): Promise<Engine>;
   /** The same engine if its stream is open. */

@@ -25,6 +25,7 @@ const workspaceName = z
   .max(100)
   .refine((name) => !/[/\\]|\.\.|^\./.test(name), "a name has no slashes, no two dots and no dot at its begin");
 const packageName = z.string().regex(/^[a-z0-9][a-z0-9+._-]*$/, "is no name of a package");
+const variableName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "is no name of an environment variable");
 const workspaceWish = z.object({
   name: workspaceName,
   kind: z.enum(backendKinds),
@@ -40,17 +41,40 @@ const workspaceWish = z.object({
       processes: z.int().min(1).optional(),
     })
     .optional(),
-  environment: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string().max(100_000)).optional(),
+  environment: z.record(variableName, z.string().max(100_000)).optional(),
+});
+
+const snapshotWish = z.object({
+  workspaceId,
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "is no name of a snapshot: letters, digits, “-”, “_”, “.”"),
 });
 
 /** What can be asked of the leader about workspaces. */
 export const workspaceCommands = {
   probeWorkspaces: command(z.object({}), (leader): Promise<Probe[]> => leader.workspaces.probes()),
   createWorkspace: command(workspaceWish, (leader, input): Workspace => leader.workspaces.create(input)),
-  updateWorkspace: command(workspaceWish.omit({ kind: true }).partial().extend({ workspaceId }), (leader, input) => {
-    const { workspaceId: id, ...change } = input;
-    return leader.workspaces.update(id, change);
-  }),
+  /** What it is built of changes with its next build, what it runs with when OpenCode starts in it the next time. */
+  updateWorkspace: command(
+    workspaceWish.omit({ kind: true }).partial().extend({ workspaceId }),
+    async (leader, input) => {
+      const { workspaceId: id, ...change } = input;
+      const workspace = leader.workspaces.update(id, change);
+      if ((change.network ?? change.limits ?? change.environment) !== undefined)
+        await restartIdleServer(leader, workspace);
+      return workspace;
+    },
+  ),
+  /** Sets a secret of a workspace, or deletes it where there is no value. */
+  setWorkspaceSecret: command(
+    z.object({ workspaceId, name: variableName, value: z.string().min(1).max(100_000).optional() }),
+    async (leader, input): Promise<Workspace> => {
+      const workspace = await leader.workspaces.setSecret(input.workspaceId, input.name, input.value);
+      await restartIdleServer(leader, workspace);
+      return workspace;
+    },
+  ),
   /** Begins a build; what it does is in its log, and how it ends in the workspace. */
   buildWorkspace: command(z.object({ workspaceId, rebuild: z.boolean().default(false) }), async (leader, input) => {
     await endServer(leader, input.workspaceId);
@@ -110,6 +134,49 @@ export const workspaceCommands = {
     leader.workspaces.shell(input.workspaceId),
   ),
 };
+
+/** What can be asked of the leader about what missions have changed in a container's own file system. */
+export const layerCommands = {
+  /** Forgets the changes. */
+  resetWorkspace: command(z.object({ workspaceId }), async (leader, { workspaceId: id }) => {
+    await endServer(leader, id);
+    await leader.workspaces.onLayer(id, (layer, workspace) => layer.reset(workspace));
+  }),
+  /** Keeps the changes under a name. One that is there is replaced. */
+  snapshotWorkspace: command(snapshotWish, async (leader, { workspaceId: id, name }) => {
+    await endServer(leader, id);
+    await leader.workspaces.onLayer(id, (layer, workspace) => layer.snapshot(workspace, name));
+  }),
+  workspaceSnapshots: command(z.object({ workspaceId }), (leader, input): Promise<string[]> =>
+    leader.workspaces.onLayer(input.workspaceId, (layer, workspace) => layer.snapshots(workspace)),
+  ),
+  /** Goes back to what was kept. */
+  restoreWorkspace: command(snapshotWish, async (leader, { workspaceId: id, name }) => {
+    await endServer(leader, id);
+    await leader.workspaces.onLayer(id, (layer, workspace) => layer.restore(workspace, name));
+  }),
+  deleteSnapshot: command(snapshotWish, (leader, { workspaceId: id, name }) =>
+    leader.workspaces.onLayer(id, (layer, workspace) => layer.forget(workspace, name)),
+  ),
+  /** Makes a workspace like another, with its changes. */
+  forkWorkspace: command(
+    z.object({ workspaceId, name: workspaceName }),
+    async (leader, { workspaceId: id, name }): Promise<Workspace> => {
+      await endServer(leader, id);
+      return leader.workspaces.fork(id, name);
+    },
+  ),
+  /** What the changes take on disk, in bytes; 0 for what has no file system of its own, or none yet. */
+  workspaceUsage: command(z.object({ workspaceId }), (leader, input): Promise<number> =>
+    leader.workspaces.usage(input.workspaceId),
+  ),
+};
+
+/** Ends the server inside of a workspace unless a mission is at work there; the next one starts it. */
+async function restartIdleServer(leader: Leader, { id, kind }: Workspace): Promise<void> {
+  const isBusy = leader.store.listRunning().some((head) => head.workspaceId === id);
+  if (isContainer(kind) && !isBusy) await leader.engines.drop(serverInside(id));
+}
 
 /** Ends the server inside of a workspace. Throws `mission_busy` while a mission is at work in the workspace. */
 async function endServer(leader: Leader, id: string): Promise<void> {

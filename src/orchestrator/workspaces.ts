@@ -6,9 +6,11 @@ import { privateFolder } from "../base/files.ts";
 import type { Disposable } from "../base/lifetime.ts";
 import type { Logger } from "../base/log.ts";
 import { isContainer, type BackendKind, type Probe, type Workspace } from "../protocol/workspace.ts";
-import type { Backend, Wrapped } from "../workspace/backend.ts";
+import type { Backend, Layer, Wrapped } from "../workspace/backend.ts";
 import { exec, shellCommand, type ExecOptions, type ExecResult } from "../workspace/exec.ts";
+import { WorkspaceSecrets, type SecretStore } from "./secrets.ts";
 import type { Registry } from "../workspace/registry.ts";
+import { copyTree } from "../workspace/template.ts";
 import { lostWorktrees, newWorktree } from "../workspace/worktrees.ts";
 
 export type Backends = Readonly<Record<BackendKind, Backend>>;
@@ -20,6 +22,7 @@ export interface WorkspacesOptions {
   folder: string;
   /** Where git worktrees lie. */
   worktrees: string;
+  secrets: SecretStore;
   log: Logger;
   /** Something about a workspace has changed. */
   onChange: () => void;
@@ -37,11 +40,13 @@ export function buildLogPath(folder: string, workspaceId: string): string {
 /** The workspaces as the leader has them: makes, builds and deletes them, one build of each at a time. */
 export class Workspaces implements Disposable {
   readonly #options: WorkspacesOptions;
+  readonly secrets: WorkspaceSecrets;
   readonly #builds = new Map<string, { done: Promise<Workspace>; abort: AbortController }>();
   #probes: Promise<Probe[]> | undefined;
 
   constructor(options: WorkspacesOptions) {
     this.#options = options;
+    this.secrets = new WorkspaceSecrets(options.secrets);
   }
 
   /** Takes up what an earlier leader left: a build that was cut off is to be done anew. */
@@ -53,6 +58,11 @@ export class Workspaces implements Disposable {
       this.#options.log.info(`The worktree ${place.directory} was found again.`);
       this.#put(this.#worktree(place.id, place));
     }
+    // What runs in them on may say them at any time.
+    for (const workspace of this.list())
+      await this.secrets.environment(workspace).catch((error: unknown) => {
+        this.#options.log.warn(describeError(error));
+      });
   }
 
   list(): Workspace[] {
@@ -140,6 +150,16 @@ export class Workspaces implements Disposable {
     return this.#put({ ...this.get(id), ...change });
   }
 
+  /** Sets a secret that whatever runs in the workspace has in its environment; undefined deletes it. */
+  async setSecret(id: string, name: string, value: string | undefined): Promise<Workspace> {
+    const workspace = this.get(id);
+    const others = workspace.secrets.filter((other) => other !== name);
+    // Its name goes after its value, and comes before it: a value without a name would be found by nobody.
+    if (value !== undefined) this.#put({ ...workspace, secrets: [...others, name].sort() });
+    await this.secrets.set(id, name, value);
+    return value === undefined ? this.#put({ ...workspace, secrets: others }) : this.get(id);
+  }
+
   /** Begins a build, which goes on after this. Throws `workspace_busy` when one is under way. */
   build(id: string, rebuild: boolean): void {
     if (this.#builds.has(id))
@@ -194,6 +214,49 @@ export class Workspaces implements Disposable {
     return (await this.#builds.get(id)?.done) ?? this.get(id);
   }
 
+  /** Does something with what missions have changed in a container, built first if need be. Nothing runs in it meanwhile. */
+  async onLayer<T>(id: string, act: (layer: Layer, workspace: Workspace) => Promise<T>): Promise<T> {
+    const workspace = await this.ready(id);
+    const { layer } = this.backendOf(workspace);
+    if (!layer)
+      throw new OpenAgentError("invalid_input", `${workspace.name} is no container: it has no file system of its own.`);
+    if (this.#builds.has(id))
+      throw new OpenAgentError("workspace_busy", `${workspace.name} is being changed.`, { workspaceId: id });
+    const acting = act(layer, workspace).finally(() => this.#builds.delete(id));
+    const after = () => this.get(id);
+    this.#builds.set(id, { done: acting.then(after, after), abort: new AbortController() });
+    return acting;
+  }
+
+  /** Bytes that the changes of a container take on disk. */
+  async usage(id: string): Promise<number> {
+    const workspace = this.get(id);
+    if (workspace.status !== "ready" || this.#builds.has(id)) return 0;
+    return (await this.backendOf(workspace).layer?.usage(workspace)) ?? 0;
+  }
+
+  /** Makes a workspace like another container, with its changes. A folder that belongs to the other alone is copied. */
+  async fork(id: string, name: string): Promise<Workspace> {
+    const { directory, ...like } = this.get(id);
+    const owned = directory.startsWith(`${this.folderOf(id)}/`);
+    return this.onLayer(id, async (layer, from) => {
+      const made = this.create({ ...like, name, ...(!owned && { directory }) });
+      try {
+        await layer.fork(from, made);
+        if (owned) {
+          rmSync(made.directory, { recursive: true });
+          await copyTree(directory, made.directory);
+        }
+        for (const [secret, value] of Object.entries(await this.secrets.environment(from)))
+          await this.setSecret(made.id, secret, value);
+        return this.#put({ ...this.get(made.id), status: "ready", builtAt: Date.now() });
+      } catch (error) {
+        await this.remove(made.id, true);
+        throw error;
+      }
+    });
+  }
+
   /** Runs a command in it to its end, built first if need be. */
   async exec(
     id: string,
@@ -206,13 +269,15 @@ export class Workspaces implements Disposable {
   ): Promise<ExecResult> {
     const workspace = await this.ready(id);
     const backend = this.backendOf(workspace);
-    return exec(backend, workspace, argv, { ...options, cwd: cwd ?? workspace.directory, binds: [], signal });
+    const env = { ...(await this.secrets.environment(workspace)), ...options.env };
+    return exec(backend, workspace, argv, { ...options, env, cwd: cwd ?? workspace.directory, binds: [], signal });
   }
 
   /** What a terminal runs to be in it. */
   async shell(id: string): Promise<Wrapped> {
     const workspace = await this.ready(id);
-    return shellCommand(this.backendOf(workspace), workspace, { cwd: workspace.directory, env: {}, binds: [] });
+    const env = await this.secrets.environment(workspace);
+    return shellCommand(this.backendOf(workspace), workspace, { cwd: workspace.directory, env, binds: [] });
   }
 
   /** Ends what runs in it, and deletes it; with `discard` also what is nowhere else. */
@@ -223,6 +288,7 @@ export class Workspaces implements Disposable {
     const workspace = this.get(id);
     const backend = this.backendOf(workspace);
     await (discard && backend.discard ? backend.discard(workspace) : backend.destroy(workspace));
+    for (const name of workspace.secrets) await this.secrets.set(id, name, undefined);
     this.#options.registry.remove(id);
     rmSync(this.folderOf(id), { recursive: true, force: true });
     rmSync(buildLogPath(this.#options.folder, id), { force: true });

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import * as vscode from "vscode";
 import { describeError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import type { CommandInput, CommandName, CommandResult, Core } from "../orchestrator/index.ts";
+import type { CommandInput, CommandName, CommandResult, Core, SecretStore } from "../orchestrator/index.ts";
 import { attachedPassword, settings } from "./settings.ts";
 
 /** What the parts of the user interface share: the core, which is made on first need, and the log. */
@@ -51,6 +51,7 @@ export class App implements vscode.Disposable {
       ...(ripgrepFolder !== undefined && { ripgrepFolder }),
       settings,
       attachedPassword: () => attachedPassword(this.context.secrets),
+      secrets: secretStore(this.context.secrets),
       log: this.log,
       mayAct: () => vscode.workspace.isTrusted,
     });
@@ -95,4 +96,14 @@ function findRipgrep(): string | undefined {
     join(vscode.env.appRoot, folder, "ripgrep-universal", "bin", `${process.platform}-${process.arch}`),
   ]);
   return folders.find((folder) => existsSync(join(folder, name)));
+}
+
+/** The editor's secret storage, as the core knows one. */
+function secretStore(secrets: vscode.SecretStorage): SecretStore {
+  return {
+    get: async (key) => secrets.get(key),
+    set: async (key, value) => {
+      await (value === undefined ? secrets.delete(key) : secrets.store(key, value));
+    },
+  };
 }

@@ -6,10 +6,12 @@ import type { App } from "./app.ts";
 import type { BuildLogs } from "./buildLog.ts";
 import { buildWorkspace, readyWorkspace } from "./building.ts";
 import type { Handler, Parts } from "./commands.ts";
-import { editInitScript } from "./initScripts.ts";
+import { forkWorkspace, resetWorkspace, restoreWorkspace, snapshotWorkspace } from "./layerCommands.ts";
 import { newWorkspace } from "./newWorkspace.ts";
 import { duration, stateWord } from "./words.ts";
 import { missionsByWorkspace, workspaceOf } from "./workspaceNodes.ts";
+import { editInitScript, editWorkspace } from "./workspaceFiles.ts";
+import { workspaceSecrets } from "./workspaceSecrets.ts";
 import { openShell } from "./workspaceShell.ts";
 import { wrongName } from "./workspaceWords.ts";
 import { applyWorktree, deleteWorktree, mergeWorktree, pushWorktree, showWorktreePatch } from "./worktreeCommands.ts";
@@ -45,7 +47,13 @@ export function workspaceCommands(logs: BuildLogs, output: CommandOutput): Reado
     openWorkspaceShell: about("Open a shell in which workspace?", ({ app }, it) => openShell(app, it)),
     runInWorkspace: about("Run a command in which workspace?", ({ app }, it) => output.ask(app, it)),
     openWorkspaceFiles: about("Open the files of which workspace?", (_, it) => openFiles(it)),
+    snapshotWorkspace: about("Snapshot which workspace?", ({ app }, it) => snapshotWorkspace(app, it), container),
+    restoreWorkspace: about("Restore which workspace?", ({ app }, it) => restoreWorkspace(app, it), container),
+    resetWorkspace: about("Reset which workspace?", ({ app }, it) => resetWorkspace(app, it), container),
+    forkWorkspace: about("Fork which workspace?", ({ app }, it) => forkWorkspace(app, it), container),
     renameWorkspace: about("Rename which workspace?", ({ app }, it) => rename(app, it)),
+    editWorkspace: about("Edit the settings of which workspace?", (_, it) => editWorkspace(it)),
+    workspaceSecrets: about("Set the secrets of which workspace?", ({ app }, it) => workspaceSecrets(app, it)),
     editInitScript: about("Edit the init script of which workspace?", (_, it) => editInitScript(it), container),
     mergeWorktree: about("Merge which worktree?", ({ app }, it) => mergeWorktree(app, it), worktree),
     pushWorktree: about("Push the branch of which worktree?", ({ app }, it) => pushWorktree(app, it), worktree),

@@ -61,9 +61,10 @@ export function workspaceDescription(workspace: Workspace, running: number): str
   return joined(workspace.kind, workspaceState(workspace), running === 0 ? "" : `${String(running)} running`);
 }
 
-/** The facts of a workspace, a line each: what they are, and what they are here. */
-export function workspaceFacts(workspace: Workspace, now: number): [name: string, value: string][] {
-  const { kind, directory, repository, distro, packages, network, limits, initScript, builtAt } = workspace;
+/** The facts of a workspace, a line each: what they are, and what they are here. `usage`: bytes of its changes on disk. */
+export function workspaceFacts(workspace: Workspace, now: number, usage: number): [name: string, value: string][] {
+  const { kind, directory, repository, distro, packages, network, limits, environment, initScript, builtAt } =
+    workspace;
   const isContainer = kind !== "host" && kind !== "worktree";
   const limited = joined(
     limits.memoryMb === undefined ? "" : `${limits.memoryMb.toLocaleString("en")} MB of memory`,
@@ -78,9 +79,18 @@ export function workspaceFacts(workspace: Workspace, now: number): [name: string
     ["Init script", initScript ? `${String(initScript.trimEnd().split("\n").length)} lines` : ""],
     ["Network", !isContainer ? "" : network === "private" ? "private" : "that of this machine"],
     ["Limits", limited],
+    ["Environment", Object.keys(environment).join(", ")],
+    ["Secrets", workspace.secrets.join(", ")],
+    ["On disk", usage === 0 ? "" : `${sizeWord(usage)} besides what was built`],
     ["Built", builtAt === undefined ? "" : builtWord(builtAt, now)],
   ];
   return facts.filter(([, value]) => value !== "");
+}
+
+function sizeWord(bytes: number): string {
+  const megabytes = bytes / 1e6;
+  if (megabytes < 1) return `${String(Math.ceil(bytes / 1e3))} kB`;
+  return megabytes < 1000 ? `${megabytes.toFixed(megabytes < 10 ? 1 : 0)} MB` : `${(megabytes / 1000).toFixed(1)} GB`;
 }
 
 function builtWord(builtAt: number, now: number): string {

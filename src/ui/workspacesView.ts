@@ -122,14 +122,17 @@ export class WorkspacesView implements vscode.TreeDataProvider<Node>, vscode.Dis
     return this.#nodes.get(this.#core.store.head(element.missionId).workspaceId ?? "");
   }
 
-  resolveTreeItem(item: vscode.TreeItem, element: Node): vscode.TreeItem {
+  async resolveTreeItem(item: vscode.TreeItem, element: Node): Promise<vscode.TreeItem> {
     if (element.kind === "mission") {
       if (this.#core?.store.has(element.missionId))
         item.tooltip = missionTooltip(this.#core.store.head(element.missionId));
       return item;
     }
     const workspace = element.workspaceId === undefined ? undefined : this.#workspace(element.workspaceId);
-    if (workspace) item.tooltip = workspaceTooltip(workspace);
+    if (!workspace) return item;
+    // Those that cannot be measured now are told without.
+    const usage = await this.#app.run("workspaceUsage", { workspaceId: workspace.id }).catch(() => 0);
+    item.tooltip = workspaceTooltip(workspace, usage);
     return item;
   }
 
@@ -179,11 +182,11 @@ function workspaceIcon({ kind, status }: Workspace): vscode.ThemeIcon {
   );
 }
 
-function workspaceTooltip(workspace: Workspace): vscode.MarkdownString {
+function workspaceTooltip(workspace: Workspace, usage: number): vscode.MarkdownString {
   const text = new vscode.MarkdownString("", true);
   text.appendMarkdown("**").appendText(workspace.name).appendMarkdown("** · ");
   text.appendText(kindWords[workspace.kind].label);
-  for (const [name, value] of workspaceFacts(workspace, Date.now()))
+  for (const [name, value] of workspaceFacts(workspace, Date.now(), usage))
     text.appendMarkdown(`\n\n${name}: `).appendText(value);
   if (workspace.error !== undefined) text.appendMarkdown("\n\n$(error) ").appendText(workspace.error);
   return text;

@@ -94,8 +94,12 @@ export interface Layer {
   snapshot(workspace: Workspace, name: string): Promise<void>;
   /** Names of what was kept. */
   snapshots(workspace: Workspace): Promise<string[]>;
+  /** Deletes what was kept under a name, if anything was. */
+  forget(workspace: Workspace, name: string): Promise<void>;
   /** Goes back to what was kept. */
   restore(workspace: Workspace, name: string): Promise<void>;
   /** Gives a workspace of the same distribution, packages and init script, which has none yet, the changes of another. */
   fork(from: Workspace, to: Workspace): Promise<void>;
+  /** What the changes take on disk, in bytes. The template beneath, which others use as well, is not in it. */
+  usage(workspace: Workspace): Promise<number>;
 }

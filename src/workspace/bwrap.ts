@@ -64,8 +64,16 @@ export class Roots implements Layer {
     return Promise.resolve(this.of(workspace).snapshots());
   }
 
+  forget(workspace: Workspace, name: string): Promise<void> {
+    return this.of(workspace).forget(name);
+  }
+
   async restore(workspace: Workspace, name: string): Promise<void> {
     await this.of(workspace).restore(name);
+  }
+
+  usage(workspace: Workspace): Promise<number> {
+    return this.of(workspace).usage();
   }
 
   async fork(from: Workspace, to: Workspace): Promise<void> {

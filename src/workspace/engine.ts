@@ -6,7 +6,7 @@ import { Sequence } from "../base/async.ts";
 import { OpenAgentError } from "../base/errors.ts";
 import { fields, list, number, text } from "../base/fields.ts";
 import { isAlive } from "../base/processes.ts";
-import type { LimitKind, Probe, Workspace } from "../protocol/workspace.ts";
+import type { LimitKind, Probe, Workspace, WorkspaceLimits } from "../protocol/workspace.ts";
 import type { Backend, Bind, Layer, PrepareOptions, Wrapped, WrapOptions } from "./backend.ts";
 import { probing } from "./bwrap.ts";
 import { EngineClient } from "./engineClient.ts";
@@ -17,6 +17,7 @@ import type { Templates } from "./template.ts";
 interface Shape {
   binds: readonly Bind[];
   network: "host" | "private";
+  limits: WorkspaceLimits;
 }
 
 interface Running extends Shape {
@@ -63,8 +64,12 @@ export class EngineBackend implements Backend {
       reset: (workspace) => this.#changes.run(() => this.#remove(workspace, true)),
       snapshot: async (workspace, name) => this.#commit(workspace, checkTag(name)),
       snapshots: (workspace) => this.#snapshots(workspace),
+      forget: async (workspace, name) => {
+        await this.#client.try(["rmi", "-f", `${this.#repository(workspace)}:${checkTag(name)}`]);
+      },
       restore: async (workspace, name) => this.#restore(workspace, checkTag(name)),
       fork: (from, to) => this.#fork(from, to),
+      usage: (workspace) => this.#usage(workspace),
     };
   }
 
@@ -105,7 +110,8 @@ export class EngineBackend implements Backend {
   async wrap(workspace: Workspace, argv: readonly string[], options: WrapOptions): Promise<Wrapped> {
     const binds = [{ source: workspace.directory, target: workspace.directory, writable: true }, ...options.binds];
     checkBinds(binds);
-    const shape = { binds, network: options.network ?? workspace.network };
+    const { limits, network } = workspace;
+    const shape = { binds, network: options.network ?? network, limits };
     const running = await this.#changes.run(() => this.#ensure(workspace, shape));
     const container = this.#nameOf(workspace);
     const mark = options.outlives ? undefined : `${this.#mark}.${String(this.#count++)}`;
@@ -252,6 +258,17 @@ export class EngineBackend implements Backend {
     await this.#client.try(["rmi", image]);
   }
 
+  /** What the container has written, and what lies above the template in the images made of it. */
+  async #usage(workspace: Workspace): Promise<number> {
+    const sizeOf = async (...words: string[]) => Number.parseInt((await this.#client.try(words)) ?? "0", 10) || 0;
+    const written = await sizeOf("container", "inspect", "--size", "--format", "{{.SizeRw}}", this.#nameOf(workspace));
+    const image = (name: string) => sizeOf("image", "inspect", "--format", "{{.Size}}", name);
+    const template = await image(this.#templateImage(workspace));
+    const tags = [currentTag, ...(await this.#snapshots(workspace))];
+    const sizes = await Promise.all(tags.map((tag) => image(`${this.#repository(workspace)}:${tag}`)));
+    return sizes.reduce((sum, size) => sum + Math.max(0, size - template), written);
+  }
+
   /** Starts what ends our processes in a container when this process has gone: it sees its input end. */
   #watch(container: string, running: Running): void {
     const there = this.#watchers.get(container);
@@ -305,7 +322,8 @@ function checkTag(name: string): string {
 
 function serves(shape: Shape, wanted: Shape): boolean {
   const has = (bind: Bind) => shape.binds.some((other) => sameBind(other, bind));
-  return shape.network === wanted.network && wanted.binds.every(has);
+  const isLimited = JSON.stringify(shape.limits) === JSON.stringify(wanted.limits);
+  return shape.network === wanted.network && isLimited && wanted.binds.every(has);
 }
 
 function sameBind(one: Bind, other: Bind): boolean {
@@ -322,16 +340,17 @@ function union(wanted: readonly Bind[], before: readonly Bind[]): Bind[] {
 
 function readShape(label: string): Shape {
   try {
-    const { binds, network } = fields(JSON.parse(label));
+    const { binds, network, limits } = fields(JSON.parse(label));
     return {
       binds: list(binds).map((value) => {
         const { source, target, writable } = fields(value);
         return { source: text(source), target: text(target), writable: writable === true };
       }),
       network: network === "private" ? "private" : "host",
+      limits: fields(limits),
     };
   } catch {
-    return { binds: [], network: "private" };
+    return { binds: [], network: "private", limits: {} };
   }
 }
 

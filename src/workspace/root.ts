@@ -8,7 +8,7 @@ import { privateFolder, readTextIfPresent, writePrivateFile } from "../base/file
 import type { Workspace } from "../protocol/workspace.ts";
 import { identityOf, isSameProcess, readIdentity, withLock } from "./lock.ts";
 import { contained, isRoot, userNamespace } from "./sandbox.ts";
-import { removeTree } from "./template.ts";
+import { copyTree, removeTree } from "./template.ts";
 import { killGroup, needTool, runTool } from "./tools.ts";
 
 /**
@@ -173,7 +173,7 @@ export class WorkspaceRoot {
     await this.stop();
     const folder = join(privateFolder(join(this.#folder, "snapshots")), checkName(name));
     await removeTree(`${folder}~`);
-    await this.#copyTree(this.#changes, `${folder}~`);
+    await copyTree(this.#changes, `${folder}~`);
     await removeTree(folder);
     renameSync(`${folder}~`, folder);
   }
@@ -185,6 +185,21 @@ export class WorkspaceRoot {
           .filter((name) => !name.endsWith("~"))
           .sort()
       : [];
+  }
+
+  async forget(name: string): Promise<void> {
+    await removeTree(join(this.#folder, "snapshots", checkName(name)));
+  }
+
+  /** Bytes of the changes and of what was kept of them. */
+  async usage(): Promise<number> {
+    const folders = [this.#changes, join(this.#folder, "snapshots")].filter((path) => existsSync(path));
+    const [command, ...args] = contained(["du", "--summarize", "--bytes", "--one-file-system", ...folders]);
+    const said = folders.length === 0 ? "" : await runTool(command, args);
+    return said
+      .split("\n")
+      .map((line) => Number.parseInt(line, 10))
+      .reduce((sum, bytes) => sum + (bytes || 0), 0);
   }
 
   async restore(name: string): Promise<void> {
@@ -210,7 +225,7 @@ export class WorkspaceRoot {
     await removeTree(next);
     await removeTree(old);
     if (from === undefined) mkdirSync(next, { mode: 0o755 });
-    else await this.#copyTree(from, next);
+    else await copyTree(from, next);
     if (existsSync(this.#changes)) renameSync(this.#changes, old);
     renameSync(next, this.#changes);
     await removeTree(old);
@@ -221,13 +236,8 @@ export class WorkspaceRoot {
   async #copy(): Promise<void> {
     await removeTree(join(this.#folder, "upper"));
     await removeTree(this.path);
-    await this.#copyTree(this.#template, this.path);
+    await copyTree(this.#template, this.path);
     writeFileSync(join(this.#folder, "copy"), "");
-  }
-
-  async #copyTree(from: string, to: string): Promise<void> {
-    const [command, ...args] = contained(["cp", "-a", "--reflink=auto", from, to]);
-    await runTool(command, args, { code: "workspace_build_failed" });
   }
 
   get #changes(): string {

@@ -116,8 +116,7 @@ export class Templates {
   ): Promise<void> {
     const { initScript = "", ...base } = workspace;
     const root = join(draft, "rootfs");
-    const [copy, ...copyArgs] = contained(["cp", "-a", "--reflink=auto", this.rootOf(base), root]);
-    await runTool(copy, copyArgs, { code: "workspace_build_failed", ...optionalSignal(options) });
+    await copyTree(this.rootOf(base), root, optionalSignal(options));
     const script = join(draft, "init.sh");
     writeFileSync(script, initScript.endsWith("\n") ? initScript : `${initScript}\n`);
     const before = join(draft, "before.sh");
@@ -173,6 +172,12 @@ trap 'open_agent_code=$?; trap - DEBUG; [ $open_agent_code = 0 ] ||
 function checkPackages(packages: readonly string[]): void {
   const wrong = packages.find((name) => !/^[A-Za-z0-9][A-Za-z0-9+.:_-]*$/.test(name));
   if (wrong !== undefined) throw new OpenAgentError("invalid_input", `“${wrong}” is no name of a package.`);
+}
+
+/** Copies a folder that may hold files of users that only a root of the namespace can read. `to` must not be there. */
+export async function copyTree(from: string, to: string, options: { signal?: AbortSignal } = {}): Promise<void> {
+  const [command, ...args] = contained(["cp", "-a", "--reflink=auto", from, to]);
+  await runTool(command, args, { code: "workspace_build_failed", ...options });
 }
 
 /** Deletes a folder that may hold files of users that only a root of the namespace can delete. */

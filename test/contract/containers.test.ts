@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { waitUntil } from "../../src/base/async.ts";
 import { isAlive } from "../../src/base/processes.ts";
@@ -72,6 +72,33 @@ describe("a mission in a container", function () {
       changes.files.map(({ path, present }) => [path, present]),
       [[join(bed.project, "made.txt"), "same"]],
     );
+  });
+
+  it("has the workspace's secrets, which are on no command line, in no record and not in what is shown", async () => {
+    const value = "s3cret-of-the-workspace";
+    await core.run("setWorkspaceSecret", { workspaceId: workspace.id, name: "DEPLOY_TOKEN", value });
+    const said = async (words: string) => {
+      const id = await launch(script(bash(words), { text: "Looked." }));
+      assert.equal((await untilTurns(core, id, 1, 120_000)).failure, undefined);
+      const parts = transcriptOf(core, id).messages.flatMap((message) => message.parts);
+      return parts.map((part) => (part.kind === "tool" ? part.output : "")).join("");
+    };
+    const look =
+      'echo "$DEPLOY_TOKEN ${#DEPLOY_TOKEN}"; cat /proc/[0-9]*/cmdline | tr "\\0" " " | grep -c s3cret-of-the';
+    assert.match(await said(look), new RegExp(`^\\[secret DEPLOY_TOKEN\\] ${String(value.length)}\n`));
+    const lines = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+    assert.deepEqual(
+      lines.filter((pid) => readIfAny(`/proc/${pid}/cmdline`).includes(value)),
+      [],
+    );
+    const { database, workspaces, secrets } = bed.paths;
+    for (const path of [database, `${database}-wal`, join(workspaces, `${workspace.id}.json`)])
+      assert.ok(!readIfAny(path).includes(value), path);
+    assert.ok(readIfAny(secrets).includes(value));
+    assert.equal(statSync(secrets).mode & 0o777, 0o600);
+    await core.run("setWorkspaceSecret", { workspaceId: workspace.id, name: "DEPLOY_TOKEN" });
+    assert.match(await said(look), /^ 0\n/);
+    assert.ok(!readIfAny(secrets).includes(value));
   });
 
   it("goes on while no process of ours is there, and is taken over", async () => {
@@ -158,3 +185,12 @@ describe("a mission in a container", function () {
       assert.match(readFileSync(join(bed.project, "made.txt"), "utf8"), /bookworm/);
     });
 });
+
+function readIfAny(path: string): string {
+  try {
+    return readFileSync(path, "latin1");
+  } catch {
+    // A process has ended meanwhile, or a file was never made.
+    return "";
+  }
+}

@@ -167,6 +167,29 @@ describe("workspaces without a window", function () {
       assert.doesNotMatch((await workspace("list")).out, /cli/);
     });
 
+    it("are taken back to snapshots and to what was built, and forked with what is in them", async () => {
+      const inside = async (name: string, line: string) => {
+        const { code, out } = await workspace("exec", name, "--", "sh", "-c", line);
+        return code === 0 ? out.trim() : code;
+      };
+      assert.equal((await workspace("create", "kept", "--packages", "git")).code, 0);
+      await inside("kept", "echo first >/etc/state; echo mine >note.txt");
+      assert.equal((await workspace("snapshot", "kept", "first")).code, 0);
+      assert.equal((await workspace("snapshots", "kept")).out, "first\n");
+      await inside("kept", "echo second >/etc/state");
+      assert.equal((await workspace("fork", "kept", "forked")).code, 0);
+      assert.equal((await workspace("reset", "kept")).code, 0);
+      assert.deepEqual([await inside("kept", "cat /etc/state"), await inside("kept", "cat note.txt")], [1, "mine"]);
+      assert.equal((await workspace("restore", "kept", "first")).code, 0);
+      assert.equal(await inside("kept", "cat /etc/state"), "first");
+      assert.equal(await inside("forked", "cat /etc/state; cat note.txt; echo its own >note.txt"), "second\nmine");
+      assert.equal(await inside("kept", "cat note.txt"), "mine");
+      assert.match((await workspace("restore", "kept", "never")).err, /There is no snapshot never/);
+      assert.match((await workspace("snapshot", "kept", "../out")).err, /is no name of a snapshot/);
+      assert.match((await workspace("fork", "kept", "forked")).err, /There is a workspace “forked” already/);
+      for (const name of ["kept", "forked"]) assert.equal((await workspace("delete", name)).code, 0);
+    });
+
     it("are worktrees for missions that ask for one", async () => {
       const ran = await finish(bed, ["run", script(bash("echo ours > made.txt"), { text: "Made." }), "--worktree"]);
       assert.equal(ran.code, 0, ran.err);
@@ -183,7 +206,7 @@ describe("workspaces without a window", function () {
     });
 
     it("are explained where a call cannot be understood", async () => {
-      for (const words of [[], ["fly"], ["create"], ["exec", "x"], ["delete", "a", "b"]])
+      for (const words of [[], ["fly"], ["create"], ["exec", "x"], ["delete", "a", "b"], ["fork", "a"]])
         assert.equal((await workspace(...words)).code, 2, words.join(" "));
       assert.match((await workspace("build", "nothing")).err, /There is no workspace “nothing”/);
       assert.match((await workspace("create", "x", "--kind", "moon")).err, /--kind is one of/);

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { makeScene, packageExtension, type Scene } from "./scene.ts";
+import { packageExtension } from "../host/built.ts";
+import { makeScene, type Scene } from "./scene.ts";
 
 describe("the package", function () {
   this.timeout(180_000);
@@ -22,6 +23,7 @@ describe("the package", function () {
       /^(package\.json|readme\.md|changelog\.md|LICENSE\.txt|\.vsixmanifest)$/,
       /^media\/([\w-]+\.svg|mission\.png)$/,
       /^media\/walkthrough\/\w+\.md$/,
+      /^media\/schemas\/\w+\.json$/,
       /^dist\/(extension|core|headless)\.cjs$/,
       /^dist\/guard\.js$/,
       /^dist\/bridge\.js$/,

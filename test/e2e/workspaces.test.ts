@@ -165,6 +165,33 @@ describe("a user with a container", function () {
     await scene.picture(page, "workspace-shell");
   });
 
+  it("takes it back to a snapshot after a question", async () => {
+    await fromMenu("Snapshot Workspace");
+    await stepTitled(page, "Snapshot of box");
+    await answerQuickInput(page, "before");
+    await notification(page, "The snapshot “before” of box is kept.").first().waitFor();
+    const inside = async (line: string) => {
+      await runCommand(page, "Notifications: Clear All Notifications");
+      await fromMenu("Run Command in Workspace");
+      await stepTitled(page, "Run in box");
+      await answerQuickInput(page, `${line}; echo >&2; touch ran.txt`);
+      const ran = join(scene.bed.project, "ran.txt");
+      await eventually(() => existsSync(ran), Boolean);
+      rmSync(ran);
+    };
+    await inside("echo changed >/etc/made");
+    await fromMenu("Restore Snapshot");
+    await stepTitled(page, "Snapshots of box");
+    await scene.picture(page, "workspace-snapshots");
+    await pickQuickItem(page, "before");
+    const dialog = page.locator(".monaco-dialog-box");
+    await scene.picture(page, "workspace-restore");
+    await dialog.getByRole("button", { name: "Restore" }).click();
+    await notification(page, "box is as it was in the snapshot “before”.").first().waitFor();
+    await inside("cp /etc/made restored.txt");
+    assert.equal(readFileSync(join(scene.bed.project, "restored.txt"), "utf8"), "made inside\n");
+  });
+
   it("deletes it and keeps the folder", async () => {
     await fromMenu("Delete Workspace");
     const dialog = page.locator(".monaco-dialog-box");

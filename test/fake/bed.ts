@@ -8,6 +8,7 @@ import type { Logger } from "../../src/base/log.ts";
 import { endProcessGroup, isAlive } from "../../src/base/processes.ts";
 import { Core, type CoreSettings } from "../../src/orchestrator/core.ts";
 import { dataPaths, type DataPaths } from "../../src/orchestrator/dataFolder.ts";
+import { fileSecrets } from "../../src/orchestrator/secrets.ts";
 import { isRunning, type MissionHead } from "../../src/protocol/mission.ts";
 import type { Transcript } from "../../src/protocol/transcript.ts";
 import { demoConfig, startModel, type Model } from "./model.ts";
@@ -95,6 +96,7 @@ export async function makeBed(options: BedOptions = {}): Promise<Bed> {
         packageFolders: [],
         settings: () => ({ executable: opencodeBinary, attachedUrl: undefined, ...settings }),
         attachedPassword: () => Promise.resolve(settings.password),
+        secrets: fileSecrets(paths.secrets),
         log,
         mayAct: () => true,
       });

@@ -5,6 +5,7 @@ import { systemCode } from "../../src/base/errors.ts";
 import { silentLogger } from "../../src/base/log.ts";
 import { Core } from "../../src/orchestrator/core.ts";
 import { dataPaths } from "../../src/orchestrator/dataFolder.ts";
+import { fileSecrets } from "../../src/orchestrator/secrets.ts";
 import { makeProject, repository } from "../fake/bed.ts";
 import { demoConfig, startModel } from "../fake/model.ts";
 import { installationFolder } from "./setup.ts";
@@ -45,6 +46,7 @@ async function hasProvider(directory: string): Promise<boolean> {
     packageFolders: [repository],
     settings: () => ({ executable: undefined, attachedUrl: undefined }),
     attachedPassword: () => Promise.resolve(undefined),
+    secrets: fileSecrets(join(data, "secrets.json")),
     log: silentLogger,
     mayAct: () => true,
   });

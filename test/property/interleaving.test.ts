@@ -83,6 +83,7 @@ class World {
         log: silentLogger,
         translator: translatorV1,
         publish: ({ events, prev, seq }) => this.#publish({ missionId: "m", prev, seq, events }),
+        hideSecrets: (_head, body) => body,
         ensureEngine: () => Promise.resolve(engine),
         connectedEngine: () => engine,
         admit: () => true,

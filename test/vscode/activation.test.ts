@@ -22,7 +22,7 @@ describe("activation", () => {
     assert.deepEqual(manifest.activationEvents, [
       "onUri",
       "onWebviewPanel:openAgent.mission",
-      "onFileSystem:open-agent-init-script",
+      "onFileSystem:open-agent-workspace",
     ]);
   });
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as vscode from "vscode";
 import { bash } from "../fake/scenarios.ts";
@@ -90,6 +90,37 @@ describe("workspaces on the host", () => {
     // The editor of the tests writes no log files, so what a channel holds is not seen in it.
     await shows('.part.panel select[aria-label="Output Channel"], .part.panel .monaco-select-box', (texts) =>
       texts.join("").includes("Open Agent Commands"),
+    );
+    await vscode.commands.executeCommand("workbench.action.closePanel");
+  });
+
+  it("have settings that are edited as JSON, and keep what they were when that cannot be", async () => {
+    await chooseInContextMenu(row("home"), "Edit Workspace Settings");
+    const editor = await eventually(
+      () => vscode.window.activeTextEditor,
+      (shown) => shown?.document.uri.path.endsWith("home.workspace.json") === true,
+    );
+    assert.ok(editor);
+    const { document } = editor;
+    assert.deepEqual(JSON.parse(document.getText()), { environment: {} });
+    const write = async (text: string) => {
+      const whole = new vscode.Range(0, 0, document.lineCount, 0);
+      await editor.edit((edit) => {
+        edit.replace(whole, text);
+      });
+      return document.save();
+    };
+    assert.equal(await write('{ "environment": { "COLOUR": "green" } }'), true);
+    assert.equal(await write('{ "environment": { "not a name": "x" } }'), false);
+    await shows(".notification-list-item", (texts) => texts.join("").includes("not a name"));
+    await vscode.commands.executeCommand("workbench.action.revertAndCloseActiveEditor");
+    await chooseInContextMenu(row("home"), "Run Command in Workspace…");
+    await quickInputTitled("Run in home");
+    await driver.answerQuickInput("echo $COLOUR >colour.txt");
+    const path = join(workspaceFolder(), "colour.txt");
+    await eventually(
+      () => existsSync(path) && readFileSync(path, "utf8"),
+      (text) => text === "green\n",
     );
     await vscode.commands.executeCommand("workbench.action.closePanel");
   });

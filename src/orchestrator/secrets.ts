@@ -1,0 +1,93 @@
+import { z } from "zod";
+import { OpenAgentError } from "../base/errors.ts";
+import { readTextIfPresent, writePrivateFile } from "../base/files.ts";
+import type { Workspace } from "../protocol/workspace.ts";
+
+/** Keeps the user's secrets on this machine: the editor's secret storage, or a file that only he can read. */
+export interface SecretStore {
+  get(key: string): Promise<string | undefined>;
+  /** Undefined deletes. */
+  set(key: string, value: string | undefined): Promise<void>;
+}
+
+/** Secrets in a JSON file of mode 0600, for processes without an editor. One that does not parse is left alone. */
+export function fileSecrets(path: string): SecretStore {
+  const read = (): Record<string, string> => {
+    const text = readTextIfPresent(path);
+    if (text === undefined) return {};
+    try {
+      return z.record(z.string(), z.string()).parse(JSON.parse(text));
+    } catch {
+      // What it holds must not get into a message.
+      throw new OpenAgentError(
+        "invalid_input",
+        `${path} does not parse. Repair it, or delete it and set the secrets again.`,
+        { path },
+      );
+    }
+  };
+  return {
+    get: (key) => Promise.resolve().then(() => read()[key]),
+    set: async (key, value) => {
+      const { [key]: _, ...others } = read();
+      writePrivateFile(path, JSON.stringify(value === undefined ? others : { ...others, [key]: value }, null, 2));
+      await Promise.resolve();
+    },
+  };
+}
+
+/** Shorter values stand in too many innocent words to be taken out of them. */
+const shortestHidden = 5;
+
+/** The secrets of workspaces: their names are on the workspace's record, their values in the store alone. */
+export class WorkspaceSecrets {
+  readonly #store: SecretStore;
+  /** By the workspace's id, the values that are known to this process: name and value. */
+  readonly #known = new Map<string, Readonly<Record<string, string>>>();
+
+  constructor(store: SecretStore) {
+    this.#store = store;
+  }
+
+  /** The environment variables of a workspace that are secret. Throws `workspace_not_ready` when one cannot be had. */
+  async environment({ id, name: of, secrets }: Workspace): Promise<Readonly<Record<string, string>>> {
+    const found: Record<string, string> = {};
+    for (const name of secrets) {
+      const value = await this.#store.get(keyOf(id, name));
+      if (value === undefined)
+        throw new OpenAgentError(
+          "workspace_not_ready",
+          `The secret ${name} of ${of} is not known here: it may have been set in another editor, or without one. Set it again.`,
+          { workspaceId: id },
+        );
+      found[name] = value;
+    }
+    this.#known.set(id, found);
+    return found;
+  }
+
+  async set(id: string, name: string, value: string | undefined): Promise<void> {
+    await this.#store.set(keyOf(id, name), value);
+    const { [name]: _, ...others } = this.#known.get(id) ?? {};
+    this.#known.set(id, value === undefined ? others : { ...others, [name]: value });
+  }
+
+  /** Takes a workspace's secrets out of all texts of a value, as far as they are whole in one. */
+  hide<T>(workspaceId: string, value: T): T {
+    const secrets = Object.entries(this.#known.get(workspaceId) ?? {}).filter(
+      ([, secret]) => secret.length >= shortestHidden,
+    );
+    const within = (inner: unknown): unknown => {
+      if (typeof inner === "string")
+        return secrets.reduce((text, [name, secret]) => text.replaceAll(secret, `[secret ${name}]`), inner);
+      if (Array.isArray(inner)) return inner.map(within);
+      if (typeof inner !== "object" || inner === null) return inner;
+      return Object.fromEntries(Object.entries(inner).map(([key, entry]) => [key, within(entry)]));
+    };
+    return secrets.length === 0 ? value : (within(value) as T);
+  }
+}
+
+function keyOf(workspaceId: string, name: string): string {
+  return `workspace/${workspaceId}/${name}`;
+}
