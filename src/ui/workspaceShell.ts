@@ -1,5 +1,6 @@
 import * as vscode from "vscode";
 import { OpenAgentError } from "../base/errors.ts";
+import type { CommandResult } from "../orchestrator/index.ts";
 import { isContainer, type Workspace } from "../protocol/workspace.ts";
 import type { App } from "./app.ts";
 import { readyWorkspace } from "./building.ts";
@@ -18,7 +19,7 @@ export async function openShell(app: App, workspace: Workspace): Promise<void> {
   const closing = vscode.window.onDidCloseTerminal((closed) => {
     if (closed !== terminal) return;
     closing.dispose();
-    cleanUp().catch(report);
+    cleanUp(true).catch(report);
   });
   app.context.subscriptions.push(closing);
 }
@@ -26,7 +27,7 @@ export async function openShell(app: App, workspace: Workspace): Promise<void> {
 async function shellOf(
   app: App,
   asked: Workspace,
-): Promise<{ options: vscode.TerminalOptions; cleanUp: (() => Promise<void>) | undefined } | undefined> {
+): Promise<{ options: vscode.TerminalOptions; cleanUp: CommandResult<"workspaceShell">["cleanUp"] } | undefined> {
   const workspace = await readyWorkspace(app, asked);
   if (!workspace) return undefined;
   const wrapped = await app.run("workspaceShell", { workspaceId: workspace.id });

@@ -82,8 +82,8 @@ export interface Wrapped {
   /** The folder to start it in. */
   cwd: string;
   env: Record<string, string>;
-  /** Called when the process has ended or was killed: ends what it may have left behind. Absent where nothing is left. */
-  cleanUp?: () => Promise<void>;
+  /** Called when the process has ended, or was killed: ends what it may have left behind. Absent where nothing is left. */
+  cleanUp?: (killed: boolean) => Promise<void>;
 }
 
 /** Nothing may run in the workspace while these are under way, so they stop it first. */

@@ -1,8 +1,10 @@
+import { randomUUID } from "node:crypto";
+import { readdirSync } from "node:fs";
 import { describeError, OpenAgentError } from "../base/errors.ts";
 import type { LimitKind, Probe, Workspace } from "../protocol/workspace.ts";
 import type { Backend, Layer, PrepareOptions, Wrapped, WrapOptions } from "./backend.ts";
 import type { Limits } from "./limits.ts";
-import { rootFolder, WorkspaceRoot } from "./root.ts";
+import { procFile, rootFolder, tryKill, WorkspaceRoot } from "./root.ts";
 import { checkBinds, contained, containerEnvironment, hostnameOf, isRoot, sandbox } from "./sandbox.ts";
 import type { Templates } from "./template.ts";
 import { findTool, needTool, runTool } from "./tools.ts";
@@ -147,7 +149,7 @@ export class BwrapBackend implements Backend {
       }),
       ...argv,
     ];
-    return toWrapped(line, { ...containerEnvironment, ...workspace.environment, ...options.env });
+    return toWrapped(line, { ...containerEnvironment, ...workspace.environment, ...options.env }, options.outlives);
   }
 
   stop(workspace: Workspace): Promise<void> {
@@ -159,16 +161,33 @@ export class BwrapBackend implements Backend {
   }
 }
 
+/** A variable of all that one command has started, also before it is quite inside. */
+const markName = "OPEN_AGENT_EXEC";
+
 /**
  * A command whose environment passes through helpers of the host to the command inside. What would act on the helpers'
- * own loading is refused.
+ * own loading is refused. What is killed while the helpers still prepare it may have left their group already, and not yet
+ * die with them: it is found by its mark.
  */
-export function toWrapped(line: readonly string[], env: Record<string, string>): Wrapped {
+export function toWrapped(line: readonly string[], env: Record<string, string>, outlives = false): Wrapped {
   const acting = Object.keys(env).find((name) => name.startsWith("LD_"));
   if (acting !== undefined)
     throw new OpenAgentError("invalid_input", `${acting} cannot be set for a whole workspace; set it for a command.`);
   const [command = "", ...args] = line;
-  return { command, args, cwd: "/", env };
+  if (outlives) return { command, args, cwd: "/", env };
+  const mark = randomUUID();
+  const cleanUp = async (killed: boolean) => {
+    if (killed) for (const pid of processesWith(`${markName}=${mark}`)) tryKill(pid);
+    await Promise.resolve();
+  };
+  return { command, args, cwd: "/", env: { ...env, [markName]: mark }, cleanUp };
+}
+
+/** The processes that were started with a variable of this value. */
+function processesWith(variable: string): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && procFile(name, "environ").includes(variable))
+    .map(Number);
 }
 
 /** Runs a probe and puts what it throws into words. */

@@ -53,7 +53,7 @@ export async function exec(
       child.on("error", reject);
       // Its end, and not that of the pipes, which what it left behind may hold open.
       child.on("exit", (code) => {
-        void (wrapped.cleanUp?.() ?? Promise.resolve()).finally(end);
+        void (wrapped.cleanUp?.(code === null) ?? Promise.resolve()).finally(end);
         resolve(code ?? undefined);
       });
     });
@@ -86,9 +86,9 @@ export async function spawnIn(
   const child = start(wrapped, options.stdio ?? ["pipe", "pipe", "pipe"]);
   const end = async () => {
     killGroup(child.pid);
-    await wrapped.cleanUp?.();
+    await wrapped.cleanUp?.(true);
   };
-  child.once("exit", () => void wrapped.cleanUp?.());
+  child.once("exit", (code) => void wrapped.cleanUp?.(code === null));
   return { child, end };
 }
 

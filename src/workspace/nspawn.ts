@@ -87,7 +87,7 @@ export class NspawnBackend implements Backend {
       "--",
       ...argv,
     ];
-    return toWrapped(line, environment(env));
+    return toWrapped(line, environment(env), wrapOptions.outlives);
   }
 
   stop(workspace: Workspace): Promise<void> {

@@ -258,11 +258,11 @@ function checkName(name: string): string {
   throw new OpenAgentError("invalid_input", `“${name}” is no name of a snapshot: letters, digits, “-”, “_” and “.”.`);
 }
 
-function procFile(pid: string, name: string): string {
+/** A file about a process; empty when that has ended, or belongs to somebody else. */
+export function procFile(pid: string, name: string): string {
   try {
     return readFileSync(`/proc/${pid}/${name}`, "utf8");
   } catch {
-    // It has ended, or belongs to somebody else.
     return "";
   }
 }
@@ -277,7 +277,7 @@ function folderId(path: string): string | undefined {
   }
 }
 
-function tryKill(pid: number): void {
+export function tryKill(pid: number): void {
   try {
     process.kill(pid, "SIGKILL");
   } catch (error) {

@@ -125,6 +125,17 @@ sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[2:])))`;
       assert.equal((await bed.sh(workspace, "echo usable")).stdout, "usable\n");
     });
 
+    it("is ended whole, at whatever moment of its start", async function () {
+      if (!isContainer) return this.skip();
+      const options = { cwd: workspace.directory, env: {}, binds: [], stdio: "ignore" as const };
+      for (let ms = 0; ms < 150; ms += 10) {
+        const { end } = await spawnIn(bed.backends[kind], workspace, ["sleep", "4713.3"], options);
+        await sleep(ms);
+        await end();
+      }
+      await gone("sleep 4713.3");
+    });
+
     it("goes on without us only when it is told to, and ends with the workspace", async function () {
       if (!isContainer) return this.skip();
       const options = { cwd: workspace.directory, env: {}, binds: [], stdio: "ignore" as const };
