@@ -36,7 +36,7 @@ const wanted = kinds.filter((kind) => positionals.length === 0 || positionals.in
 
 // Says at once, and not after minutes, when there is no browser and none can be installed.
 if (wanted.includes("vscode") || wanted.includes("e2e")) await (await launchBrowser()).close();
-buildForAll();
+buildForAll({ packed: wanted.includes("e2e") });
 const began = performance.now();
 const none: Counts = { passed: 0, failed: 0, pending: 0 };
 const totals = new Map<Kind, Counts>();

@@ -28,11 +28,11 @@ export function fileSecrets(path: string): SecretStore {
   };
   return {
     get: (key) => Promise.resolve().then(() => read()[key]),
-    set: async (key, value) => {
-      const { [key]: _, ...others } = read();
-      writePrivateFile(path, JSON.stringify(value === undefined ? others : { ...others, [key]: value }, null, 2));
-      await Promise.resolve();
-    },
+    set: (key, value) =>
+      Promise.resolve().then(() => {
+        const { [key]: _, ...others } = read();
+        writePrivateFile(path, JSON.stringify(value === undefined ? others : { ...others, [key]: value }, null, 2));
+      }),
   };
 }
 

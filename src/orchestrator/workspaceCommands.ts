@@ -6,6 +6,8 @@ import {
   backendKinds,
   distros,
   isContainer,
+  snapshotName,
+  variableName,
   type Probe,
   type Workspace,
   type WorktreeState,
@@ -15,6 +17,7 @@ import type { ExecResult } from "../workspace/exec.ts";
 import * as worktrees from "../workspace/worktrees.ts";
 import { command } from "./command.ts";
 import type { Leader } from "./leader.ts";
+import type { Workspaces } from "./workspaces.ts";
 
 const path = z.string().min(1).max(4096).refine(isAbsolute, "the path is not absolute");
 export const workspaceId = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, "is no id of a workspace");
@@ -25,7 +28,7 @@ const workspaceName = z
   .max(100)
   .refine((name) => !/[/\\]|\.\.|^\./.test(name), "a name has no slashes, no two dots and no dot at its begin");
 const packageName = z.string().regex(/^[a-z0-9][a-z0-9+._-]*$/, "is no name of a package");
-const variableName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "is no name of an environment variable");
+const variable = z.string().regex(variableName, "is no name of an environment variable");
 const workspaceWish = z.object({
   name: workspaceName,
   kind: z.enum(backendKinds),
@@ -41,14 +44,12 @@ const workspaceWish = z.object({
       processes: z.int().min(1).optional(),
     })
     .optional(),
-  environment: z.record(variableName, z.string().max(100_000)).optional(),
+  environment: z.record(variable, z.string().max(100_000)).optional(),
 });
 
 const snapshotWish = z.object({
   workspaceId,
-  name: z
-    .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "is no name of a snapshot: letters, digits, “-”, “_”, “.”"),
+  name: z.string().regex(snapshotName, "is no name of a snapshot: letters, digits, “-”, “_”, “.”"),
 });
 
 /** What can be asked of the leader about workspaces. */
@@ -68,7 +69,7 @@ export const workspaceCommands = {
   ),
   /** Sets a secret of a workspace, or deletes it where there is no value. */
   setWorkspaceSecret: command(
-    z.object({ workspaceId, name: variableName, value: z.string().min(1).max(100_000).optional() }),
+    z.object({ workspaceId, name: variable, value: z.string().min(1).max(100_000).optional() }),
     async (leader, input): Promise<Workspace> => {
       const workspace = await leader.workspaces.setSecret(input.workspaceId, input.name, input.value);
       await restartIdleServer(leader, workspace);
@@ -139,21 +140,18 @@ export const workspaceCommands = {
 export const layerCommands = {
   /** Forgets the changes. */
   resetWorkspace: command(z.object({ workspaceId }), async (leader, { workspaceId: id }) => {
-    await endServer(leader, id);
-    await leader.workspaces.onLayer(id, (layer, workspace) => layer.reset(workspace));
+    await changeLayer(leader, id, (layer, workspace) => layer.reset(workspace));
   }),
   /** Keeps the changes under a name. One that is there is replaced. */
   snapshotWorkspace: command(snapshotWish, async (leader, { workspaceId: id, name }) => {
-    await endServer(leader, id);
-    await leader.workspaces.onLayer(id, (layer, workspace) => layer.snapshot(workspace, name));
+    await changeLayer(leader, id, (layer, workspace) => layer.snapshot(workspace, name));
   }),
   workspaceSnapshots: command(z.object({ workspaceId }), (leader, input): Promise<string[]> =>
     leader.workspaces.onLayer(input.workspaceId, (layer, workspace) => layer.snapshots(workspace)),
   ),
   /** Goes back to what was kept. */
   restoreWorkspace: command(snapshotWish, async (leader, { workspaceId: id, name }) => {
-    await endServer(leader, id);
-    await leader.workspaces.onLayer(id, (layer, workspace) => layer.restore(workspace, name));
+    await changeLayer(leader, id, (layer, workspace) => layer.restore(workspace, name));
   }),
   deleteSnapshot: command(snapshotWish, (leader, { workspaceId: id, name }) =>
     leader.workspaces.onLayer(id, (layer, workspace) => layer.forget(workspace, name)),
@@ -171,6 +169,12 @@ export const layerCommands = {
     leader.workspaces.usage(input.workspaceId),
   ),
 };
+
+/** Does something with a container's changes that takes its server's end. */
+async function changeLayer(leader: Leader, id: string, act: Parameters<Workspaces["onLayer"]>[1]): Promise<void> {
+  await endServer(leader, id);
+  await leader.workspaces.onLayer(id, act);
+}
 
 /** Ends the server inside of a workspace unless a mission is at work there; the next one starts it. */
 async function restartIdleServer(leader: Leader, { id, kind }: Workspace): Promise<void> {

@@ -154,7 +154,7 @@ export class Workspaces implements Disposable {
   async setSecret(id: string, name: string, value: string | undefined): Promise<Workspace> {
     const workspace = this.get(id);
     const others = workspace.secrets.filter((other) => other !== name);
-    // Its name goes after its value, and comes before it: a value without a name would be found by nobody.
+    // The name is on record as long as there is a value: one without a name would be found by nobody.
     if (value !== undefined) this.#put({ ...workspace, secrets: [...others, name].sort() });
     await this.secrets.set(id, name, value);
     return value === undefined ? this.#put({ ...workspace, secrets: others }) : this.get(id);

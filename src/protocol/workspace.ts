@@ -64,6 +64,11 @@ export interface Probe {
   limits: readonly LimitKind[];
 }
 
+/** What an environment variable of a workspace can be called. */
+export const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
+/** What a snapshot of a workspace can be called. */
+export const snapshotName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
 /** What a worktree is called that is made for a mission with these words. */
 export function worktreeName(text: string): string {
   const name = titleOf(text, 40)

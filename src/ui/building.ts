@@ -5,7 +5,7 @@ import { isContainer, type Workspace } from "../protocol/workspace.ts";
 import type { App } from "./app.ts";
 import { report } from "./problems.ts";
 import { duration } from "./words.ts";
-import { workspaceWith, type WorkspaceNode } from "./workspaceNodes.ts";
+import { nodeOf, workspaceWith } from "./workspaceNodes.ts";
 
 /** How often the progress shows the newest line of the log. */
 const everyMs = 500;
@@ -51,11 +51,6 @@ async function buildToEnd(app: App, workspaceId: string, rebuild: boolean): Prom
       return buildEnds(core, workspaceId).finally(() => clearInterval(timer));
     },
   );
-}
-
-/** What a command for a workspace is called with. */
-function nodeOf(workspaceId: string): WorkspaceNode {
-  return { kind: "workspace", directory: "", workspaceId };
 }
 
 /** Resolves when a workspace is not being built any more; with undefined when it is gone. */

@@ -1,6 +1,7 @@
 import * as vscode from "vscode";
-import type { Workspace } from "../protocol/workspace.ts";
+import { snapshotName, type Workspace } from "../protocol/workspace.ts";
 import type { App } from "./app.ts";
+import { pickRemovable } from "./removablePick.ts";
 import { wrongName } from "./workspaceWords.ts";
 
 /** Keeps what was installed or changed in a container, to go back to it. */
@@ -20,7 +21,7 @@ export async function snapshotWorkspace(app: App, workspace: Workspace): Promise
 
 function wrongSnapshot(name: string, known: readonly string[]): vscode.InputBoxValidationMessage | undefined {
   const { Error, Warning } = vscode.InputBoxValidationSeverity;
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name))
+  if (!snapshotName.test(name))
     return {
       message: "A snapshot’s name has letters, digits, “-”, “_” and “.”, and begins with one of the first two.",
       severity: Error,
@@ -29,8 +30,6 @@ function wrongSnapshot(name: string, known: readonly string[]): vscode.InputBoxV
     return { message: `There is a snapshot “${name}”; it will be replaced.`, severity: Warning };
   return undefined;
 }
-
-const forget: vscode.QuickInputButton = { iconPath: new vscode.ThemeIcon("trash"), tooltip: "Delete Snapshot" };
 
 /** Goes back to a snapshot, or deletes some. */
 export async function restoreWorkspace(app: App, workspace: Workspace): Promise<void> {
@@ -47,39 +46,22 @@ export async function restoreWorkspace(app: App, workspace: Workspace): Promise<
 
 async function pickSnapshot(app: App, workspace: Workspace): Promise<string | undefined> {
   const { id: workspaceId, name: of } = workspace;
-  const items = async () => (await snapshots(app, workspace)).map((label) => ({ label, buttons: [forget] }));
-  const found = await items();
-  if (found.length === 0) {
+  const names = await snapshots(app, workspace);
+  if (names.length === 0) {
     const take = "Snapshot…";
     const chosen = await vscode.window.showInformationMessage(`${of} has no snapshots yet.`, take);
     if (chosen === take) await snapshotWorkspace(app, workspace);
     return undefined;
   }
-  const pick = vscode.window.createQuickPick();
-  pick.title = `Snapshots of ${of}`;
-  pick.placeholder = "Restore which one?";
-  pick.items = found;
-  pick.onDidTriggerItemButton(({ item }) => {
-    pick.busy = true;
-    void app
-      .run("deleteSnapshot", { workspaceId, name: item.label })
-      .then(items)
-      .then((left) => {
-        pick.items = left;
-        pick.busy = false;
-      });
-  });
-  const chosen = new Promise<string | undefined>((resolve) => {
-    pick.onDidAccept(() => {
-      resolve(pick.selectedItems[0]?.label);
-    });
-    pick.onDidHide(() => {
-      resolve(undefined);
-    });
-  });
-  pick.show();
-  return chosen.finally(() => {
-    pick.dispose();
+  return pickRemovable({
+    title: `Snapshots of ${of}`,
+    placeholder: "Restore which one?",
+    names,
+    removeLabel: "Delete Snapshot",
+    remove: async (name) => {
+      await app.run("deleteSnapshot", { workspaceId, name });
+      return snapshots(app, workspace);
+    },
   });
 }
 

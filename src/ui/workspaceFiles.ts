@@ -1,9 +1,9 @@
 import * as vscode from "vscode";
 import { describeError, OpenAgentError } from "../base/errors.ts";
-import type { Workspace } from "../protocol/workspace.ts";
+import { isContainer, type Workspace } from "../protocol/workspace.ts";
 import type { App } from "./app.ts";
 import { report } from "./problems.ts";
-import { workspaceWith } from "./workspaceNodes.ts";
+import { nodeOf, workspaceWith } from "./workspaceNodes.ts";
 
 const scheme = "open-agent-workspace";
 
@@ -12,7 +12,9 @@ const firstWords =
   "# Runs as root inside of the container when it is built, after its packages are installed. It stops at the first command\n" +
   "# that fails.\n";
 
-type Editable = Pick<Workspace, "packages" | "network" | "limits" | "environment">;
+/** What of a workspace its settings are. */
+const settingNames = ["packages", "network", "limits", "environment"] as const;
+type Editable = Pick<Workspace, (typeof settingNames)[number]>;
 
 /** A part of a workspace that is edited as a file. */
 interface Part {
@@ -36,8 +38,7 @@ const parts = {
     suffix: ".workspace.json",
     read: ({ kind, packages, network, limits, environment }) => {
       const container: Omit<Editable, "environment"> = { packages, network, limits };
-      const isHost = kind === "host" || kind === "worktree";
-      return `${JSON.stringify({ ...(!isHost && container), environment }, null, 2)}\n`;
+      return `${JSON.stringify({ ...(isContainer(kind) && container), environment }, null, 2)}\n`;
     },
     change: parseSettings,
     needsBuild: (before, after) => String(before.packages) !== String(after.packages),
@@ -67,7 +68,7 @@ function parseSettings(text: string): Partial<Editable> {
     throw new OpenAgentError("invalid_input", `The settings are no JSON: ${describeError(error)}`);
   }
   const names = Object.keys(Object(settings) as object);
-  const unknown = names.find((name) => !["packages", "network", "limits", "environment"].includes(name));
+  const unknown = names.find((name) => !settingNames.some((known) => known === name));
   if (unknown !== undefined)
     throw new OpenAgentError("invalid_input", `A workspace has no setting “${unknown}”, or not here.`);
   return settings as Partial<Editable>;
@@ -136,9 +137,5 @@ async function offerBuild({ id, name }: Workspace): Promise<void> {
   const build = "Build Now";
   const words = `The change of ${name} takes effect when it is built.`;
   if ((await vscode.window.showInformationMessage(words, build)) === build)
-    await vscode.commands.executeCommand("openAgent.buildWorkspace", {
-      kind: "workspace",
-      directory: "",
-      workspaceId: id,
-    });
+    await vscode.commands.executeCommand("openAgent.buildWorkspace", nodeOf(id));
 }

@@ -13,6 +13,11 @@ export interface WorkspaceNode {
   workspaceId?: string;
 }
 
+/** What a command for a workspace is called with. */
+export function nodeOf(workspaceId: string): WorkspaceNode {
+  return { kind: "workspace", directory: "", workspaceId };
+}
+
 /** How many of the newest missions are looked through for those of a workspace. */
 const missionsLookedAt = 1_000;
 

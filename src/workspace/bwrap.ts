@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { readdirSync } from "node:fs";
 import { describeError, OpenAgentError } from "../base/errors.ts";
+import { processesWith } from "../base/processes.ts";
 import type { LimitKind, Probe, Workspace } from "../protocol/workspace.ts";
 import type { Backend, Layer, PrepareOptions, Wrapped, WrapOptions } from "./backend.ts";
 import type { Limits } from "./limits.ts";
-import { procFile, rootFolder, tryKill, WorkspaceRoot } from "./root.ts";
-import { checkBinds, contained, containerEnvironment, hostnameOf, isRoot, sandbox } from "./sandbox.ts";
+import { rootFolder, tryKill, WorkspaceRoot } from "./root.ts";
+import { checkBinds, contained, containerEnvironment, hostnameOf, isRoot, markName, sandbox } from "./sandbox.ts";
 import type { Templates } from "./template.ts";
 import { findTool, needTool, runTool } from "./tools.ts";
 
@@ -161,9 +161,6 @@ export class BwrapBackend implements Backend {
   }
 }
 
-/** A variable of all that one command has started, also before it is quite inside. */
-const markName = "OPEN_AGENT_EXEC";
-
 /**
  * A command whose environment passes through helpers of the host to the command inside. What would act on the helpers'
  * own loading is refused. What is killed while the helpers still prepare it may have left their group already, and not yet
@@ -177,17 +174,9 @@ export function toWrapped(line: readonly string[], env: Record<string, string>, 
   if (outlives) return { command, args, cwd: "/", env };
   const mark = randomUUID();
   const cleanUp = async (killed: boolean) => {
-    if (killed) for (const pid of processesWith(`${markName}=${mark}`)) tryKill(pid);
-    await Promise.resolve();
+    if (killed) for (const pid of await processesWith(markName, mark)) tryKill(pid);
   };
   return { command, args, cwd: "/", env: { ...env, [markName]: mark }, cleanUp };
-}
-
-/** The processes that were started with a variable of this value. */
-function processesWith(variable: string): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name) && procFile(name, "environ").includes(variable))
-    .map(Number);
 }
 
 /** Runs a probe and puts what it throws into words. */

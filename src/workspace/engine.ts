@@ -10,7 +10,7 @@ import type { LimitKind, Probe, Workspace, WorkspaceLimits } from "../protocol/w
 import type { Backend, Bind, Layer, PrepareOptions, Wrapped, WrapOptions } from "./backend.ts";
 import { probing } from "./bwrap.ts";
 import { EngineClient } from "./engineClient.ts";
-import { capabilities, checkBinds, contained, containerEnvironment, hostnameOf } from "./sandbox.ts";
+import { capabilities, checkBinds, contained, containerEnvironment, hostnameOf, markName } from "./sandbox.ts";
 import type { Templates } from "./template.ts";
 
 /** A container as it was made; another is made when more is asked of it. */
@@ -26,8 +26,6 @@ interface Running extends Shape {
 
 /** Names that the engine's own command needs itself; they may stand on its command line. */
 const clientsOwn = /^(PATH|HOME|USER|LANG|TERM|TMPDIR|XDG_.*|DOCKER_.*|CONTAINER.*|DBUS_.*|[A-Za-z]+_(proxy|PROXY))$/;
-
-const markName = "OPEN_AGENT_EXEC";
 
 /** Ends all processes that it sees whose environment has a mark that begins like the one given. */
 const reap = `for round in 1 2; do for entry in /proc/[0-9]*; do

@@ -258,11 +258,11 @@ function checkName(name: string): string {
   throw new OpenAgentError("invalid_input", `“${name}” is no name of a snapshot: letters, digits, “-”, “_” and “.”.`);
 }
 
-/** A file about a process; empty when that has ended, or belongs to somebody else. */
-export function procFile(pid: string, name: string): string {
+function procFile(pid: string, name: string): string {
   try {
     return readFileSync(`/proc/${pid}/${name}`, "utf8");
   } catch {
+    // It has ended, or belongs to somebody else.
     return "";
   }
 }

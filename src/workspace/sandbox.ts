@@ -13,6 +13,9 @@ export const containerEnvironment: Readonly<Record<string, string>> = {
   TERM: "xterm-256color",
 };
 
+/** A variable of all that one command in a container has started, by which it is found and ended. */
+export const markName = "OPEN_AGENT_EXEC";
+
 /** What root may do in a container: enough for its package manager, nothing that reaches out of it. */
 export const capabilities = [
   "CAP_AUDIT_WRITE",
