@@ -36,6 +36,8 @@ export class EngineHost implements Disposable {
   #current: { engine: Engine; version: string; url: string; stream: Disposable } | undefined;
   #connecting: Promise<Engine> | undefined;
   #ending = false;
+  /** How often our server has ended without being asked to. */
+  #deaths = 0;
 
   constructor(options: EngineHostOptions) {
     this.#options = options;
@@ -44,6 +46,7 @@ export class EngineHost implements Disposable {
         if (state.kind === "starting") this.#set({ kind: "starting", since: state.since });
         else if (state.kind === "failed") this.#setFailed(state.error);
         else if (state.kind === "stopped" && this.#current?.engine.id === options.id && !this.#ending) {
+          this.#deaths++;
           this.#drop();
           this.#set({ kind: "stopped" });
           options.onServerDied();
@@ -86,12 +89,10 @@ export class EngineHost implements Disposable {
       const attachment = await this.#options.attachment();
       const wanted = attachment?.url ?? this.#options.id;
       if (this.#current && this.#current.engine.id !== wanted) this.#drop();
-      if (!this.#current) await this.#open(wanted, attachment);
-      // The stream should be open before a prompt goes out, so that nothing has to be fetched later.
-      await waitUntil(() => this.connected !== undefined || this.#state.kind === "failed", 5_000, 5);
-      if (this.#state.kind === "failed")
-        throw new OpenAgentError(this.#state.code, this.#state.message, { ...this.#state.detail });
-      const engine = this.#current?.engine;
+      const deaths = this.#deaths;
+      let engine = await this.#open(wanted, attachment);
+      // It may have been dead before this began.
+      if (!engine && this.#deaths > deaths) engine = await this.#open(wanted, attachment);
       if (!engine) throw new OpenAgentError("opencode_unreachable", "OpenCode ended while it was being connected.");
       return engine;
     } catch (error) {
@@ -100,7 +101,17 @@ export class EngineHost implements Disposable {
     }
   }
 
-  async #open(id: string, attachment: Attachment | undefined): Promise<void> {
+  /** The engine, with its stream open if that opens soon; undefined when the server ended meanwhile. */
+  async #open(id: string, attachment: Attachment | undefined): Promise<Engine | undefined> {
+    if (!this.#current) await this.#openStream(id, attachment);
+    // The stream should be open before a prompt goes out, so that nothing has to be fetched later.
+    await waitUntil(() => this.connected !== undefined || !this.#current || this.#state.kind === "failed", 5_000, 5);
+    if (this.#state.kind === "failed")
+      throw new OpenAgentError(this.#state.code, this.#state.message, { ...this.#state.detail });
+    return this.#current?.engine;
+  }
+
+  async #openStream(id: string, attachment: Attachment | undefined): Promise<void> {
     const connection = attachment ?? (await this.#options.server.ensure());
     this.#set({ kind: "connecting", since: Date.now() });
     const version = await askHealth(connection);

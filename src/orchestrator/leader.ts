@@ -116,16 +116,16 @@ export class Leader implements Disposable {
     this.workspaces.start().catch((error: unknown) => {
       this.#options.log.warn(`Worktrees could not be looked for: ${describeError(error)}`);
     });
-    const waiting = this.#options.store.listRunning();
-    for (const { id } of waiting) this.#admitted.add(id);
-    const main = this.#takeUp(mainServer, () =>
-      waiting.some((head) => serverKey(head.server) === mainServer)
-        ? this.engines.main.ensure()
-        : this.engines.main.adopt(),
-    );
-    const inside = new Set(waiting.map(({ server }) => serverKey(server)).filter((server) => server !== mainServer));
-    await Promise.all([main, ...[...inside].map((server) => this.#takeUp(server, () => this.engines.ensure(server)))]);
+    for (const { id } of this.#options.store.listRunning()) this.#admitted.add(id);
+    const idle = this.#runningOn(mainServer).length === 0;
+    await Promise.all([idle && this.#takeUp(mainServer, () => this.engines.main.adopt()), this.#takeUpRunning()]);
     this.#wakePending();
+  }
+
+  /** Connects the servers on which missions are at work. */
+  async #takeUpRunning(): Promise<void> {
+    const servers = new Set(this.#options.store.listRunning().map(({ server }) => serverKey(server)));
+    await Promise.all([...servers].map((server) => this.#takeUp(server, () => this.engines.ensure(server))));
   }
 
   async #takeUp(server: string, connect: () => Promise<unknown>): Promise<void> {
@@ -280,6 +280,8 @@ export class Leader implements Disposable {
       }
       this.#options.onStoreFault(undefined);
       for (const runner of this.#runners.values()) void runner.connected();
+      // A server that could not be started while the disk was full ended missions in a way that was not stored.
+      void this.#takeUpRunning();
       this.#wakePending();
     });
   }

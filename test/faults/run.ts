@@ -30,10 +30,11 @@ export async function playFaults(options: FaultOptions): Promise<{ played: numbe
       for (let index = 0; index < roundsInWorld && !isOver(); index++) {
         const start = Date.now();
         const result = await playRound(world, options.seed + played);
+        if (result.problem !== undefined) result.problem += `\n${logsOf(world)}`;
         played++;
         options.onRound?.(result, Date.now() - start);
         if (result.problem === undefined) continue;
-        problems.push({ ...result, problem: `${result.problem}\n${logsOf(world)}` });
+        problems.push(result);
         // What went wrong must not spoil the rounds that follow.
         break;
       }
