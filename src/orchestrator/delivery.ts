@@ -5,6 +5,7 @@ import type { Engine, Prompt, SessionRef } from "../opencode/engine.ts";
 import { isSentWhole, type FileAttachment } from "../protocol/attachment.ts";
 import type { EngineEvent, EventBody } from "../protocol/event.ts";
 import {
+  formatModel,
   ownServer,
   type Failure,
   type MissionHead,
@@ -72,6 +73,26 @@ export function begun(sending: PendingMessage, messageId: string, sessionId: str
       const url = pathToFileURL(file.path).href;
       return { type: "attachment", sessionId, messageId, partId: id, name: file.name, mime: file.mime, url };
     }),
+  ];
+}
+
+/** A message that OpenCode does not hold leaves the transcript and waits as before, with its own agent and model only. */
+export function takenBack(head: MissionHead, sending: PendingMessage): EventBody[] {
+  const { messageId = "", agent, model, ...message } = sending;
+  const own = {
+    ...(agent !== undefined && agent !== head.agent && { agent }),
+    ...(model && head.model && formatModel(model) !== formatModel(head.model) && { model }),
+  };
+  return [
+    { type: "message_removed", sessionId: head.sessionId ?? "", messageId },
+    inState({ ...message, ...own }, "queued"),
+  ];
+}
+
+export function notLaunched(failure: Failure): EventBody[] {
+  return [
+    { type: "launch_failed", failure },
+    { type: "mission_status_changed", status: "failed" },
   ];
 }
 

@@ -219,8 +219,9 @@ export class MissionRunner {
       return;
     }
     const sending = this.#sending;
-    if (sending && !this.#turnError && (!this.#stopped || this.#running) && !(await engine.holds(session, turn))) {
-      await this.#handAgain(engine, session, sending);
+    if (sending && (!this.#stopped || this.#running) && !(await engine.holds(session, turn))) {
+      if (this.#turnError) this.#takeBack(sending, this.#turnError);
+      else await this.#handAgain(engine, session, sending);
       return;
     }
     this.#judge(turn);
@@ -381,11 +382,15 @@ export class MissionRunner {
 
   #launchFailed(error: unknown): void {
     this.#context.log.warn(`Mission ${this.missionId}: ${describeError(error)}`);
-    this.#store([
-      { type: "launch_failed", failure: failureOf(error) },
-      { type: "mission_status_changed", status: "failed" },
-      ...this.#unwaiting(),
-    ]);
+    this.#store([...delivery.notLaunched(failureOf(error)), ...this.#unwaiting()]);
+    this.#context.release(this.missionId);
+  }
+
+  /** OpenCode reported an error in place of taking the message: it waits for the user again. */
+  #takeBack(message: PendingMessage, failure: Failure): void {
+    this.#stopWaiting();
+    this.#turnError = undefined;
+    this.#record(...delivery.takenBack(this.#head, message), ...delivery.notLaunched(failure));
     this.#context.release(this.missionId);
   }
 

@@ -107,12 +107,17 @@ describe("missions on a real OpenCode", function () {
       }
     });
 
-    it("ends when the agent is unknown, of which OpenCode says nothing but errors", async () => {
-      const { id } = await core.run("createMission", { text: "hi", directory: bed.project, agent: "nope" });
-      const head = await untilTurns(core, id, 1);
+    it("keeps a message that OpenCode does not take, and sends it once when the reason is gone: an unknown agent", async () => {
+      const { id } = await core.run("createMission", { text: "[[hello]]", directory: bed.project, agent: "nope" });
+      const head = await until(core, id, ({ status }) => status === "failed");
+      assert.match(head.failure?.message ?? "", /Agent not found: "nope"/);
+      assert.deepEqual([head.pending.map(({ state }) => state), transcriptOf(core, id).messages], [["queued"], []]);
+      await core.run("setMissionChoice", { missionId: id, agent: "build" });
+      await core.run("resumeMission", { missionId: id });
+      await untilTurns(core, id, 1);
       assert.deepEqual(
-        [head.status, (head.failure?.message ?? "").includes('Agent not found: "nope"')],
-        ["failed", true],
+        transcriptOf(core, id).messages.map(({ role }) => role),
+        ["user", "assistant"],
       );
     });
 
