@@ -17,7 +17,7 @@ import {
 import { Coalescer } from "./coalesce.ts";
 import * as delivery from "./delivery.ts";
 import { cutOff, failureOf } from "./failures.ts";
-import { first, held, inState, released, urged } from "./queue.ts";
+import { added, first, held, inState, released, urged } from "./queue.ts";
 import { RequestDesk } from "./requestDesk.ts";
 import { fetchSnapshot, missedEvents } from "./resync.ts";
 import type { RunnerContext } from "./runnerContext.ts";
@@ -286,7 +286,7 @@ export class MissionRunner {
   /** Puts a message at the end of the queue and sends it as soon as its turn comes. Returns its id in the queue. */
   send(message: Pick<PendingMessage, "text" | "agent" | "model" | "attachments" | "command">): string {
     const queueId = randomUUID();
-    this.#record({ type: "message_queued", queueId, ...message, state: "queued" }, ...this.#opening());
+    this.#record(added(this.#head, { queueId, ...message }, Date.now()), ...this.#opening());
     this.wake();
     return queueId;
   }

@@ -11,6 +11,16 @@ export function inState(message: PendingMessage, state: MessageQueued["state"]):
   return { type: "message_queued", ...message, rank: rankOf(message), state };
 }
 
+/** A message behind all that wait, also when the clock has been put back since they came. */
+export function added(
+  head: MissionHead,
+  message: Omit<PendingMessage, "state" | "queuedAt">,
+  now: number,
+): MessageQueued {
+  const rank = Math.max(now, ...head.pending.map((other) => rankOf(other) + 1));
+  return { type: "message_queued", ...message, rank, state: "queued" };
+}
+
 export function edited(head: MissionHead, queueId: string, text: string, command?: CommandCall): EventBody[] {
   const { command: _, ...message } = waiting(head, queueId);
   const attachments = message.attachments && { attachments: stillMeant(text, message.attachments) };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { compareBuilds } from "../../src/orchestrator/build.ts";
-import { edited, held, moved, released, removed, urged } from "../../src/orchestrator/queue.ts";
+import { added, edited, held, moved, released, removed, urged } from "../../src/orchestrator/queue.ts";
 import type { EventBody } from "../../src/protocol/event.ts";
 import { nextMessage, type MissionHead } from "../../src/protocol/mission.ts";
 import { newHead, reduceHead } from "../../src/protocol/reduce.ts";
@@ -25,6 +25,18 @@ describe("a queue", () => {
   it("is in the order of its messages, and keeps it when one is edited", () => {
     const head = queueOf("a", "b", "c");
     assert.deepEqual(order(after(head, edited(head, "a", "A"))), ["A", "b", "c"]);
+  });
+
+  it("takes a message behind all that wait, also when the clock has been put back", () => {
+    let head = newHead("m", 0);
+    for (const [text, now] of [
+      ["a", 5_000],
+      ["b", 1_000],
+      ["c", 1_000],
+      ["d", 9_000],
+    ] as const)
+      head = after(head, [added(head, { queueId: text, text }, now)]);
+    assert.deepEqual(order(head), ["a", "b", "c", "d"]);
   });
 
   it("can be put into any order", () => {
