@@ -54,6 +54,16 @@ const bundles = [
   // The two ends of a container's connections. The bridge runs on OpenCode's own runtime, with what the container has.
   { ...node, entryPoints: ["src/opencode/egress.ts"], outfile: "dist/egress.js", format: "esm", sourcemap: false },
   { ...node, entryPoints: ["src/opencode/bridge.ts"], outfile: "dist/bridge.js", format: "esm", sourcemap: false },
+  // Stands in for the package that tools import from.
+  {
+    ...common,
+    entryPoints: ["src/opencode/toolPackage.ts"],
+    outfile: "dist/toolPackage.js",
+    format: "esm",
+    platform: "neutral",
+    minify: true,
+    sourcemap: false,
+  },
   // Runs inside OpenCode.
   {
     ...common,

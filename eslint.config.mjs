@@ -17,10 +17,11 @@ const layers = [
     may: ["src/base", "src/protocol"],
     packages: ["@opencode-ai/sdk", "eventsource", "undici", "zod"],
   },
+  { folder: "src/library", may: ["src/base", "src/protocol"], packages: ["yaml", "zod"] },
   { folder: "src/workspace", may: ["src/base", "src/protocol"], packages: ["zod"] },
   {
     folder: "src/orchestrator",
-    may: ["src/base", "src/protocol", "src/store", "src/opencode", "src/workspace"],
+    may: ["src/base", "src/protocol", "src/store", "src/opencode", "src/library", "src/workspace"],
     packages: ["zod"],
   },
   {

@@ -18,14 +18,15 @@ export interface WorkspaceJson {
   status: string;
   error_message: string | null;
   config: object;
-  template: null;
+  template: string | null;
   distro: string | null;
   env_vars: Readonly<Record<string, string>>;
   init_script: string | null;
   created_at: string;
-  skills: never[];
-  tools: never[];
-  plugins: never[];
+  /** Of each: all of the Library's where the list is empty on the host, none where it is in a container. */
+  skills: readonly string[];
+  tools: readonly string[];
+  plugins: readonly string[];
 }
 
 export function workspaceJson(workspace: Workspace): WorkspaceJson {
@@ -38,14 +39,14 @@ export function workspaceJson(workspace: Workspace): WorkspaceJson {
     status: workspace.status,
     error_message: workspace.error ?? null,
     config: {},
-    template: null,
+    template: workspace.template ?? null,
     distro: workspace.distro ?? null,
     env_vars: workspace.environment,
     init_script: workspace.initScript ?? null,
     created_at: iso(workspace.createdAt),
-    skills: [],
-    tools: [],
-    plugins: [],
+    skills: workspace.selection.skills ?? [],
+    tools: workspace.selection.tools ?? [],
+    plugins: workspace.selection.plugins ?? [],
   };
 }
 

@@ -3,7 +3,8 @@ import { Hono, type Context } from "hono";
 import { z } from "zod";
 import { OpenAgentError } from "../base/errors.ts";
 import type { Core } from "../orchestrator/index.ts";
-import { distros, isContainer, type Probe, type Workspace } from "../protocol/workspace.ts";
+import type { PartKind, Selection } from "../protocol/configuration.ts";
+import { distros, isContainer, type BackendKind, type Probe, type Workspace } from "../protocol/workspace.ts";
 import { body } from "./body.ts";
 import { hostWorkspaceId, workspaceJson } from "./shapes.ts";
 
@@ -50,29 +51,33 @@ export function workspaceRoutes(core: Core, directory: string): Hono {
   );
   app.post("/", async (context) => {
     const { name, workspace_type, path, packages, ...rest } = await body(context, creation);
-    refuseForeign(rest);
-    const kind = await kindFor(core, workspace_type);
+    const { template } = rest;
+    // A template describes a container.
+    const kind = await kindFor(core, template == null ? workspace_type : "container");
     if (!isContainer(kind) && path == null)
       throw new OpenAgentError("invalid_input", "A workspace on the host needs the path of its folder.");
-    const workspace = await core.run("createWorkspace", {
+    const wish = {
       name,
       kind,
       ...(path != null && { directory: path }),
       ...(packages && { packages }),
-      ...wishOf(rest),
-    });
+      ...wishOf(rest, kind),
+    };
+    const workspace =
+      template == null
+        ? await core.run("createWorkspace", wish)
+        : (await core.run("createFromTemplate", { ...wish, template })).workspace;
     if (isContainer(kind)) await core.run("buildWorkspace", { workspaceId: workspace.id });
     return context.json(workspaceJson(workspaceNamed(core, workspace.id, directory)));
   });
   app.get("/:id", (context) => context.json(workspaceJson(found(context))));
   app.put("/:id", async (context) => {
-    const { id } = own(context);
+    const { id, kind, selection } = own(context);
     const { name, ...rest } = await body(context, z.object({ ...fields, name: z.string().optional() }));
-    refuseForeign(rest);
     const changed = await core.run("updateWorkspace", {
       workspaceId: id,
       ...(name !== undefined && { name }),
-      ...wishOf(rest),
+      ...wishOf(rest, kind, selection),
     });
     return context.json(workspaceJson(changed));
   });
@@ -117,6 +122,12 @@ export function workspaceRoutes(core: Core, directory: string): Hono {
     );
     const { exitCode, stdout, stderr, timedOut } = result;
     return context.json({ exit_code: exitCode ?? -1, stdout, stderr, timed_out: timedOut });
+  });
+  app.post("/:id/sync", async (context) => {
+    const { id } = found(context);
+    const { parts, problems } = await core.run("syncConfiguration", id === hostWorkspaceId ? {} : { workspaceId: id });
+    const names = (kind: PartKind) => parts.filter((part) => part.kind === kind).map(({ name }) => name);
+    return context.json({ synced: true, skills: names("skills"), tools: names("tools"), problems });
   });
   app.get("/:id/debug", async (context) => {
     const workspace = found(context);
@@ -180,6 +191,7 @@ function hostWorkspace(directory: string): Workspace {
     limits: {},
     environment: {},
     secrets: [],
+    selection: {},
     createdAt: 0,
   };
 }
@@ -207,24 +219,21 @@ function distroNamed(name: string): (typeof distros)[number] {
   throw new OpenAgentError("invalid_input", `distro is one of ${distros.join(", ")}, not “${name}”.`);
 }
 
-function wishOf(rest: {
-  distro?: string | null | undefined;
-  env_vars?: Record<string, string> | null | undefined;
-  init_script?: string | null | undefined;
-}) {
+/**
+ * What is asked for in the original's words. There an empty list of skills means none in a container, and all on the host.
+ * @param before what is selected already
+ */
+function wishOf(rest: z.output<z.ZodObject<typeof fields>>, kind: BackendKind, before: Selection = {}) {
+  const given = (["skills", "tools", "plugins"] as const).filter((name) => rest[name] !== undefined);
+  const kept = Object.entries(before).filter(([name]) => !given.some((one) => one === name));
+  const chosen = given.filter((name) => isContainer(kind) || (rest[name]?.length ?? 0) > 0);
+  const selection = Object.fromEntries([...kept, ...chosen.map((name) => [name, rest[name]] as const)]);
   return {
+    ...(given.length > 0 && { selection: selection as Record<PartKind, string[]> }),
     ...(rest.distro != null && { distro: distroNamed(rest.distro) }),
     ...(rest.env_vars != null && { environment: rest.env_vars }),
     ...(rest.init_script != null && { initScript: rest.init_script }),
   };
-}
-
-/** What only a Library can give is refused rather than forgotten. */
-function refuseForeign(rest: z.output<z.ZodObject<typeof fields>>): void {
-  const named = (["skills", "tools", "plugins"] as const).filter((name) => (rest[name]?.length ?? 0) > 0);
-  const asked = rest.template == null ? named : [...named, "template"];
-  if (asked.length > 0)
-    throw new OpenAgentError("invalid_input", `${asked.join(", ")} of a workspace need a Library, and there is none.`);
 }
 
 async function lookInside(core: Core, { id }: Workspace) {

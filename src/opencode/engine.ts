@@ -7,6 +7,7 @@ import type { FileDiff } from "../protocol/changes.ts";
 import type { EngineEvent, SessionInfo } from "../protocol/event.ts";
 import type { CommandCall, FileAttachment } from "../protocol/attachment.ts";
 import type { ModelRef, PermissionReply } from "../protocol/mission.ts";
+import type { McpStatus } from "../protocol/configuration.ts";
 import type { MissionView } from "../protocol/reduce.ts";
 import type { RawEvent } from "./normalise.ts";
 import type { StreamSignal } from "./stream.ts";
@@ -182,6 +183,13 @@ export interface Engine {
     code: string | undefined,
     signal: AbortSignal,
   ): Promise<void>;
+  /** How it gets on with the MCP servers of a directory, by their names. */
+  mcpServers(directory: string): Promise<Record<string, McpStatus>>;
+  /** Connects an MCP server anew. */
+  connectMcpServer(directory: string, name: string): Promise<void>;
+  /** Begins the login at a remote MCP server; gives the page that the user must open. */
+  beginMcpLogin(directory: string, name: string): Promise<string>;
+  finishMcpLogin(directory: string, name: string, code: string): Promise<void>;
   /** Makes the server read its configuration and logins for this directory anew. Aborts what runs there. */
   reload(directory: string): Promise<void>;
   /** Sends one short request to a model and returns its answer. */

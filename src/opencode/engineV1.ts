@@ -93,6 +93,25 @@ export function engineV1(id: string, connection: Connection): Engine {
       );
       await answer("finish the login", request);
     },
+    mcpServers: async (directory) => {
+      const all = await answer("list the MCP servers", client.mcp.status({ directory }));
+      return Object.fromEntries(
+        Object.entries(all).map(([name, { status, ...rest }]) => [
+          name,
+          { state: status, ...("error" in rest && { error: rest.error }) },
+        ]),
+      );
+    },
+    connectMcpServer: async (directory, name) => {
+      await answer(`connect ${name}`, client.mcp.connect({ directory, name }));
+    },
+    beginMcpLogin: async (directory, name) => {
+      const begun = await answer(`log in at ${name}`, client.mcp.auth.start({ directory, name }));
+      return begun.authorizationUrl;
+    },
+    finishMcpLogin: async (directory, name, code) => {
+      await answer(`finish the login at ${name}`, client.mcp.auth.callback({ directory, name, code }));
+    },
     reload: async (directory) => {
       await answer("read its configuration anew", client.instance.dispose({ directory }));
     },

@@ -29,6 +29,8 @@ export interface HomeOptions {
   passEnvironment: readonly string[];
   /** Providers that the user defined in Open Agent: the `provider` object of an OpenCode configuration. */
   providers: Record<string, unknown>;
+  /** Folder that OpenCode reads besides the user's own configuration. */
+  configuration?: string;
   /** Version of the OpenCode that will run. */
   version: string;
   log: Logger;
@@ -55,6 +57,7 @@ export function prepareHome(options: HomeOptions, password: string): NodeJS.Proc
     OPENCODE_SERVER_USERNAME: null,
   };
   const hide = ["OPENCODE_CONFIG_CONTENT", "OPENCODE_AUTH_CONTENT", ...Object.keys(quiet)];
+  if (options.configuration !== undefined) hide.push("OPENCODE_CONFIG_DIR");
   if (environment["GIT_CONFIG_COUNT"] === undefined) hide.push(...Object.keys(everyName));
   return {
     ...environment,
@@ -62,6 +65,7 @@ export function prepareHome(options: HomeOptions, password: string): NodeJS.Proc
     ...(environment["GIT_CONFIG_COUNT"] === undefined && everyName),
     XDG_CONFIG_HOME: configHome,
     ...(options.inside && { XDG_DATA_HOME: dataHome(options.folder) }),
+    ...(options.configuration !== undefined && { OPENCODE_CONFIG_DIR: options.configuration }),
     OPENCODE_DB: join(options.folder, "opencode.db"),
     OPENCODE_SERVER_USERNAME: "opencode",
     OPENCODE_SERVER_PASSWORD: password,

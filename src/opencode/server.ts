@@ -35,6 +35,13 @@ export interface ServerOptions extends Omit<LocateOptions, "configured"> {
   ripgrepFolder?: string;
   /** Providers that the user defined in Open Agent. Asked at every start. */
   providers: () => Record<string, unknown>;
+  /**
+   * Writes what the server is to know besides the user's own configuration. Gives the folder to read, undefined for
+   * none, and whether that has changed. Asked at every start.
+   */
+  configuration?: (executable: Executable) => Promise<{ folder?: string; changed: boolean }>;
+  /** Variables of its environment besides. Asked at every start. */
+  variables?: () => Promise<Record<string, string>>;
   /** Where the server runs, when that is not simply this machine. */
   place?: ServerPlace;
   log: Logger;
@@ -163,10 +170,12 @@ export class OpenCodeServer implements Disposable {
   async #spawn(executable: Executable, port: number): Promise<ServerRecord> {
     const { folder, log, place } = this.#options;
     const password = randomBytes(32).toString("base64url");
+    const configuration = await this.#options.configuration?.(executable);
     const environment = prepareHome(
       {
         folder,
-        environment: this.#options.environment,
+        environment: { ...this.#options.environment, ...(await this.#options.variables?.()) },
+        ...(configuration?.folder !== undefined && { configuration: configuration.folder }),
         guard: this.#options.guard,
         ...(place && { inside: place.environment }),
         ...(this.#options.ripgrepFolder !== undefined && { ripgrepFolder: this.#options.ripgrepFolder }),
@@ -256,6 +265,12 @@ export class OpenCodeServer implements Disposable {
     };
     this.#running = { record, gone, watch };
     this.#set({ kind: "running", version: record.version, url: record.url, pid: record.pid, adopted });
+  }
+
+  /** Writes anew what a running server is to know; whether that has changed. It reads it when it opens a directory. */
+  async reconfigure(): Promise<boolean> {
+    const record = this.#running?.record;
+    return (record && (await this.#options.configuration?.(record))?.changed) ?? false;
   }
 
   /** Ends the server; missions that run in it are interrupted. */

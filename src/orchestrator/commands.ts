@@ -18,6 +18,7 @@ import { importMissions } from "./importing.ts";
 import type { Leader } from "./leader.ts";
 import { edited, moved, removed } from "./queue.ts";
 import { forkMission, revertTurn, unrevert } from "./reverting.ts";
+import { configurationCommands } from "./configurationCommands.ts";
 import { layerCommands, workspaceCommands, workspaceId } from "./workspaceCommands.ts";
 
 /**
@@ -67,6 +68,7 @@ const choice = { agent: agent.optional(), model: model.optional() };
 export const commands = {
   ...workspaceCommands,
   ...layerCommands,
+  ...configurationCommands,
   createMission: command(
     z.object({ text: messageText, ...missionPlace, title: z.string().min(1).max(500).optional(), ...choice }),
     (leader, input): MissionHead => leader.create(input),

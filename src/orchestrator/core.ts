@@ -23,7 +23,7 @@ import type { DataPaths } from "./dataFolder.ts";
 import { dropSocket, readLeaderRecord, serveEndpoint, type Endpoint, type LeaderRecord } from "./endpoint.ts";
 import { askLeader, hearTicks } from "./follower.ts";
 import { mainServer, serverKey, type EngineNews } from "./engines.ts";
-import { insideHost, mainHost } from "./hosts.ts";
+import { configurationsOf, insideHost, mainHost } from "./hosts.ts";
 import { Hub } from "./hub.ts";
 import { Leader, waitingMissions } from "./leader.ts";
 import type { SecretStore } from "./secrets.ts";
@@ -41,6 +41,8 @@ export interface CoreSettings {
   maxParallelMissions?: number;
   /** What is allowed without asking, in missions that have no mode of their own; `ask` by default. */
   permissions?: PermissionMode;
+  /** The Library's folder; `DataPaths.library` by default. */
+  library?: string;
   /** Whether missions go on when no process of ours is there any more; they do by default. */
   keepRunning?: boolean;
 }
@@ -338,6 +340,7 @@ export class Core {
 
   #newLeader(tell: (tick: Tick) => void): Leader {
     const { paths, log, settings } = this.#options;
+    const configurations = configurationsOf(this.#options);
     const hub = new Hub();
     this.#lifetime.add(
       hub.onPublished(({ batch, head }) => {
@@ -357,8 +360,9 @@ export class Core {
       store: this.store,
       hub,
       log,
-      mainHost: (hears) => mainHost(this.#options, hears),
-      insideHost: (workspaces, workspaceId, hears) => insideHost(this.#options, workspaces, workspaceId, hears),
+      configurations,
+      mainHost: (hears) => mainHost(this.#options, configurations, hears),
+      insideHost: (workspaces, id, hears) => insideHost(this.#options, { workspaces, configurations }, id, hears),
       workspaces: {
         registry: this.#registry,
         backends: createBackends({ data: paths.root, ...this.#options.containers }),

@@ -20,6 +20,10 @@ export interface DataPaths {
   /** Secrets of workspaces, for processes without an editor. */
   secrets: string;
   endpoints: string;
+  /** What agents know: a git repository, where the settings name no other. */
+  library: string;
+  /** MCP servers that are not of the Library: a file in a folder of its own. */
+  servers: string;
   /** What workspaces there are, a file each, and a folder each for the server inside. */
   workspaces: string;
   /** File systems of containers. */
@@ -65,6 +69,8 @@ export function dataPaths(
     opencode,
     secrets: join(root, `secrets${suffix}.json`),
     endpoints: join(opencode, "endpoints.json"),
+    library: join(root, "library"),
+    servers: join(root, `mcp${suffix}`, "servers.json"),
     workspaces: join(root, `workspaces${suffix}`),
     containers: join(root, "containers"),
     worktrees: join(root, "worktrees"),

@@ -141,6 +141,11 @@ export class EngineHost implements Disposable {
     this.#options.onSignal(signal);
   }
 
+  /** Writes anew what our server is to know, if it runs; whether that has changed. */
+  reconfigure(): Promise<boolean> {
+    return this.#options.server.reconfigure();
+  }
+
   /** Ends our server, if it is ours that is in use. */
   async stop(): Promise<void> {
     this.#ending = true;

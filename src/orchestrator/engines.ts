@@ -88,6 +88,14 @@ export class Engines implements Disposable {
     return (workspaceOfServer(server) === undefined ? this.main : this.#inside.get(server))?.connected;
   }
 
+  /** Writes anew what the servers are to know that run; gives those for which it has changed. */
+  async reconfigure(): Promise<string[]> {
+    const changed: string[] = [];
+    for (const [server, host] of [[mainServer, this.main] as const, ...this.#inside])
+      if (await host.reconfigure()) changed.push(server);
+    return changed;
+  }
+
   /** Resolves when no connection is being made. */
   async settled(): Promise<void> {
     await Promise.all(this.#hosts.map((host) => host.settled()));

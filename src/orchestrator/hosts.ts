@@ -5,17 +5,43 @@ import type { Connection } from "../opencode/connection.ts";
 import type { InsideOptions } from "../opencode/inside.ts";
 import { OpenCodeServer, type ServerPlace } from "../opencode/server.ts";
 import { ownServer, serverInside } from "../protocol/mission.ts";
-import type { Workspace } from "../protocol/workspace.ts";
+import { isContainer, type Workspace } from "../protocol/workspace.ts";
+import { Configurations } from "./configurations.ts";
 import type { CoreOptions } from "./core.ts";
 import { EngineHost } from "./engineHost.ts";
 import { asProviders, readEndpoints } from "./endpoints.ts";
 import type { HostOptions } from "./engines.ts";
 import type { Workspaces } from "./workspaces.ts";
 
+export function configurationsOf(core: CoreOptions): Configurations {
+  const { paths, settings, environment, log } = core;
+  const library = () => settings().library ?? paths.library;
+  const folder = (workspace: Workspace | undefined) =>
+    workspace ? join(paths.workspaces, workspace.id, "opencode") : paths.opencode;
+  return new Configurations({
+    library,
+    folder,
+    servers: paths.servers,
+    toolPackage: program(core, "toolPackage"),
+    environment,
+    log,
+  });
+}
+
+/** A program of ours that is run by others: it lies beside the guard. */
+function program({ guard }: CoreOptions, name: string): string {
+  return join(dirname(guard), name + extname(guard));
+}
+
 /** The host of the OpenCode server that the settings name: a running one by its URL, or our own. */
-export function mainHost(core: CoreOptions, hears: HostOptions): EngineHost {
+export function mainHost(core: CoreOptions, configurations: Configurations, hears: HostOptions): EngineHost {
   const { paths, log, settings } = core;
-  const server = new OpenCodeServer({ ...serverOptions(core), folder: paths.opencode, record: paths.serverRecord });
+  const server = new OpenCodeServer({
+    ...serverOptions(core),
+    folder: paths.opencode,
+    record: paths.serverRecord,
+    configuration: (executable) => configurations.write(undefined, executable),
+  });
   const attachment = async (): Promise<Connection | undefined> => {
     const url = settings().attachedUrl;
     return url === undefined
@@ -25,21 +51,35 @@ export function mainHost(core: CoreOptions, hears: HostOptions): EngineHost {
   return new EngineHost({ ...hears, id: ownServer, server, attachment, log });
 }
 
-/** The host of the OpenCode server inside of a container. It builds the container first where it is not ready. */
-export function insideHost(core: CoreOptions, workspaces: Workspaces, id: string, hears: HostOptions): EngineHost {
+/** The host of a workspace's own OpenCode server. It builds a container first where that is not ready. */
+export function insideHost(
+  core: CoreOptions,
+  { workspaces, configurations }: { workspaces: Workspaces; configurations: Configurations },
+  id: string,
+  hears: HostOptions,
+): EngineHost {
+  const workspace = workspaces.get(id);
+  const names = ({ secrets, environment }: Workspace) => [...secrets, ...Object.keys(environment)];
   const server = new OpenCodeServer({
-    ...serverOptions(core, () => workspaces.get(id).secrets),
+    ...serverOptions(core, () => names(workspaces.get(id))),
     folder: join(workspaces.folderOf(id), "opencode"),
     record: join(core.paths.runtime, `opencode-${id}.json`),
-    place: placeOf(core, workspaces, workspaces.get(id)),
+    configuration: (executable) => configurations.write(workspaces.get(id), executable),
+    ...(isContainer(workspace.kind)
+      ? { place: placeOf(core, workspaces, workspace) }
+      : { variables: () => variablesOf(workspaces, id) }),
   });
   const attachment = () => Promise.resolve(undefined);
   return new EngineHost({ ...hears, id: serverInside(id), server, attachment, log: core.log });
 }
 
+async function variablesOf(workspaces: Workspaces, id: string): Promise<Record<string, string>> {
+  const workspace = workspaces.get(id);
+  return { ...workspace.environment, ...(await workspaces.secrets.environment(workspace)) };
+}
+
 function placeOf(core: CoreOptions, workspaces: Workspaces, { id, network }: Workspace): ServerPlace {
-  const program = (name: string) => join(dirname(core.guard), name + extname(core.guard));
-  const egress: InsideOptions["egress"] = { program: program("egress"), localPorts: () => localPorts(core) };
+  const egress: InsideOptions["egress"] = { program: program(core, "egress"), localPorts: () => localPorts(core) };
   return {
     wrap: async (argv, { env, ...options }) => {
       const workspace = await workspaces.ready(id);
@@ -57,7 +97,7 @@ function placeOf(core: CoreOptions, workspaces: Workspaces, { id, network }: Wor
       LANG: "C.UTF-8",
       HOME: "/root",
     },
-    bridge: program("bridge"),
+    bridge: program(core, "bridge"),
     ...(network === "private" && { egress }),
   };
 }

@@ -1,14 +1,15 @@
 import { randomUUID } from "node:crypto";
-import { Timer } from "../base/async.ts";
+import { Sequence, Timer } from "../base/async.ts";
 import { describeError, OpenAgentError } from "../base/errors.ts";
 import { Lifetime, type Disposable } from "../base/lifetime.ts";
 import type { Logger } from "../base/log.ts";
+import { watchFolder } from "../base/watchFolder.ts";
 import type { Choices, Engine } from "../opencode/engine.ts";
 import { translatorV1 } from "../opencode/engineV1.ts";
 import { parentOf, sessionOf, type RawEvent } from "../opencode/normalise.ts";
 import type { StreamSignal } from "../opencode/stream.ts";
 import type { EventBody } from "../protocol/event.ts";
-import { formatModel, isRunning, ownServer, titleOf, type MissionHead, type ModelRef } from "../protocol/mission.ts";
+import { isRunning, ownServer, serverInside, titleOf, type MissionHead, type ModelRef } from "../protocol/mission.ts";
 import type { PermissionMode } from "../protocol/permission.ts";
 import type { Appended, Past, Store } from "../store/store.ts";
 import { reportedChanges } from "./changes.ts";
@@ -18,6 +19,9 @@ import type { EngineHost } from "./engineHost.ts";
 import { Engines, mainServer, serverKey, type HostOptions } from "./engines.ts";
 import type { Hub } from "./hub.ts";
 import { placeFor } from "./missionPlace.ts";
+import { defaultModelIn, lacksLimit, limitEvents } from "./models.ts";
+import type { Configurations } from "./configurations.ts";
+import { Directories } from "./directories.ts";
 import { allowedBy } from "./permissions.ts";
 import { MissionRunner } from "./missionRunner.ts";
 import type { RunnerContext } from "./runnerContext.ts";
@@ -33,6 +37,7 @@ export interface LeaderOptions {
   /** The host of the server inside of a workspace. */
   insideHost: (workspaces: Workspaces, workspaceId: string, options: HostOptions) => EngineHost;
   workspaces: Omit<WorkspacesOptions, "log">;
+  configurations: Configurations;
   maxParallelMissions: () => number;
   permissions: () => PermissionMode;
   /** URL of the server that the user's settings name in place of ours. */
@@ -54,11 +59,8 @@ export class Leader implements Disposable {
   readonly #options: LeaderOptions;
   readonly #lifetime = new Lifetime();
   readonly #runners = new Map<string, MissionRunner>();
-  readonly #choices = new Map<string, Promise<Choices>>();
-  /** Directories whose configuration is to be read anew once nothing runs in them. */
-  readonly #outdated = new Set<string>();
-  /** Directories that OpenCode may have open. */
-  readonly #used = new Set<string>();
+  readonly #directories = new Directories();
+  readonly #syncing = new Sequence();
   /** Missions that run a turn or are about to. */
   readonly #admitted = new Set<string>();
   readonly #storeRetry = this.#lifetime.add(new Timer());
@@ -120,6 +122,26 @@ export class Leader implements Disposable {
     const idle = this.#runningOn(mainServer).length === 0;
     await Promise.all([idle && this.#takeUp(mainServer, () => this.engines.main.adopt()), this.#takeUpRunning()]);
     this.#wakePending();
+    if (this.#lifetime.ended) return;
+    const sync = () => void this.sync();
+    for (const folder of this.#options.configurations.folders) this.#lifetime.add(watchFolder(folder, sync));
+    sync();
+  }
+
+  get configurations(): Configurations {
+    return this.#options.configurations;
+  }
+
+  /** Tells the servers that run what agents are to know by now; where missions are at work, once these rest. */
+  sync(): Promise<void> {
+    return this.#syncing.run(async () => {
+      try {
+        for (const server of await this.engines.reconfigure()) this.#directories.outdate(server);
+        await this.#reloadOutdated();
+      } catch (error) {
+        this.#options.log.warn(`OpenCode was not told of the change: ${describeError(error)}`);
+      }
+    });
   }
 
   /** Connects the servers on which missions are at work. */
@@ -198,8 +220,9 @@ export class Leader implements Disposable {
   }
 
   /** In a container the agent may do anything, unless the user says otherwise for the mission. */
-  #defaultMode({ server }: MissionHead): PermissionMode {
-    return serverKey(server) === mainServer ? this.#options.permissions() : "allow-all";
+  #defaultMode({ workspaceId }: MissionHead): PermissionMode {
+    const inContainer = workspaceId !== undefined && this.workspaces.isContainer(workspaceId);
+    return inContainer ? "allow-all" : this.#options.permissions();
   }
 
   // --- events -------------------------------------------------------------------------------------------------------
@@ -231,7 +254,7 @@ export class Leader implements Disposable {
     const known = this.#runners.get(missionId);
     if (known) return known;
     const head = this.#options.store.head(missionId);
-    this.#used.add(head.directory);
+    this.#directories.note(head.server, head.directory);
     const runner = new MissionRunner(this.#context, head);
     this.#runners.set(missionId, runner);
     return runner;
@@ -240,8 +263,15 @@ export class Leader implements Disposable {
   /** A server ended by itself. Starts it again to see what it had finished; without it, whatever ran is cut off. */
   async #revive(server: string): Promise<void> {
     for (const runner of this.#runnersOn(server)) runner.lost();
-    this.#choices.clear();
+    this.#directories.forget(server);
     if (this.#runningOn(server).length > 0) await this.#takeUp(server, () => this.engines.ensure(server));
+  }
+
+  /** Ends the server inside of a workspace, if there is one; the next mission starts it anew. */
+  async endServerIn(workspaceId: string): Promise<void> {
+    const server = serverInside(workspaceId);
+    this.#directories.forget(server);
+    await this.engines.drop(server);
   }
 
   #cutOff(head: MissionHead): void {
@@ -354,7 +384,7 @@ export class Leader implements Disposable {
 
   /** The engine, started if need be, for a question about a directory. */
   engineFor(directory: string): Promise<Engine> {
-    this.#used.add(directory);
+    this.#directories.note(mainServer, directory);
     return this.engines.main.ensure();
   }
 
@@ -365,30 +395,21 @@ export class Leader implements Disposable {
     throw new OpenAgentError("opencode_unreachable", `This mission lives on another OpenCode server (${server}).`);
   }
 
-  /** Agents and models for a directory, remembered until logins or the server change. */
+  /** Agents and models for a directory, remembered until logins, the server or what it is to know change. */
   choices(engine: Engine, directory: string): Promise<Choices> {
-    const known = this.#choices.get(directory);
-    if (known) return known;
-    this.#used.add(directory);
-    const asked = engine.choices(directory);
-    this.#choices.set(directory, asked);
-    asked.catch(() => this.#choices.delete(directory));
-    return asked;
+    return this.#directories.choices(engine, directory);
   }
 
   /** Writes down how much the context of the mission's model holds, so that it is known without asking a server. */
-  async #noteLimit({ id, server, directory, usedModel, contextLimit: known }: MissionHead): Promise<void> {
-    const engine = this.engines.connected(server);
-    const model = usedModel && formatModel(usedModel);
-    if (model === undefined || model === known?.model || engine?.id !== server) return;
+  async #noteLimit(head: MissionHead): Promise<void> {
+    const engine = this.engines.connected(head.server);
+    if (!lacksLimit(head) || engine?.id !== head.server) return;
     try {
-      const { models } = await this.choices(engine, directory);
-      const tokens = models.find((choice) => formatModel(choice) === model)?.contextLimit ?? 0;
-      const runner = this.#runners.get(id);
-      if (runner?.head.contextLimit?.model !== model)
-        runner?.update([{ type: "mission_updated", contextLimit: { model, tokens } }]);
+      const choices = await this.choices(engine, head.directory);
+      const runner = this.#runners.get(head.id);
+      if (runner) runner.update(limitEvents(runner.head, choices));
     } catch (error) {
-      this.#options.log.warn(`The context limit of ${model} is not known: ${describeError(error)}`);
+      this.#options.log.warn(`The context limit of the mission's model is not known: ${describeError(error)}`);
     }
   }
 
@@ -402,30 +423,22 @@ export class Leader implements Disposable {
     return this.#options.store.holds(missionId, body);
   }
 
-  /** The model that a mission would use where its user chose none. */
+  /** The model that a mission would use where its user chose none. Throws `no_provider`. */
   async defaultModel(engine: Engine, directory: string, agentName: string | undefined): Promise<ModelRef | undefined> {
-    const { agents, defaultModel } = await this.choices(engine, directory);
-    // An agent's own model is OpenCode's to apply.
-    if (agents.find((agent) => agent.name === agentName)?.model) return undefined;
-    if (defaultModel) return defaultModel;
-    throw new OpenAgentError("no_provider", "No model provider is connected.");
+    return defaultModelIn(await this.choices(engine, directory), agentName);
   }
 
   /** Logins have changed: OpenCode reads them only when a directory is opened, which must not cut off what runs there. */
   async loginsChanged(): Promise<void> {
-    for (const directory of this.#used) this.#outdated.add(directory);
-    this.#choices.clear();
+    for (const server of this.#directories.servers) this.#directories.outdate(server);
     await this.#reloadOutdated();
   }
 
   async #reloadOutdated(): Promise<void> {
-    const engine = this.engines.main.connected;
-    if (!engine || this.#outdated.size === 0) return;
-    const busy = new Set(this.#options.store.listRunning().map((head) => head.directory));
-    for (const directory of [...this.#outdated].filter((one) => !busy.has(one))) {
-      this.#outdated.delete(directory);
-      this.#choices.delete(directory);
-      await engine.reload(directory);
+    for (const server of this.#directories.servers) {
+      const engine = this.engines.connected(server);
+      const busy = new Set(this.#runningOn(server).map(({ directory }) => directory));
+      if (engine) await this.#directories.reload(server, engine, busy);
     }
   }
 
@@ -444,8 +457,7 @@ export class Leader implements Disposable {
   /** Ends our server and starts it again. Whatever runs is interrupted. */
   async restart(): Promise<void> {
     for (const runner of this.#runnersOn(mainServer)) runner.lost();
-    this.#choices.clear();
-    this.#outdated.clear();
+    this.#directories.forget(mainServer);
     await this.engines.main.stop();
     try {
       await this.engines.main.ensure();

@@ -1,7 +1,7 @@
 import { isAbsolute, relative } from "node:path";
 import { OpenAgentError } from "../base/errors.ts";
 import { serverInside } from "../protocol/mission.ts";
-import { isContainer } from "../protocol/workspace.ts";
+import { hasOwnServer } from "../protocol/workspace.ts";
 import type { Workspaces } from "./workspaces.ts";
 
 /**
@@ -23,7 +23,7 @@ export function placeFor(
     throw new OpenAgentError("invalid_input", `${place} is not in the workspace ${workspace.name}.`);
   return {
     directory: place,
-    server: isContainer(workspace.kind) ? serverInside(workspaceId) : server,
+    server: hasOwnServer(workspace) ? serverInside(workspaceId) : server,
     workspaceId,
   };
 }

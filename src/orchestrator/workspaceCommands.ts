@@ -1,11 +1,10 @@
 import { isAbsolute } from "node:path";
 import { z } from "zod";
 import { OpenAgentError } from "../base/errors.ts";
-import { serverInside } from "../protocol/mission.ts";
+import { partKinds } from "../protocol/configuration.ts";
 import {
   backendKinds,
   distros,
-  isContainer,
   snapshotName,
   variableName,
   type Probe,
@@ -29,7 +28,7 @@ const workspaceName = z
   .refine((name) => !/[/\\]|\.\.|^\./.test(name), "a name has no slashes, no two dots and no dot at its begin");
 const packageName = z.string().regex(/^[a-z0-9][a-z0-9+._-]*$/, "is no name of a package");
 const variable = z.string().regex(variableName, "is no name of an environment variable");
-const workspaceWish = z.object({
+export const workspaceWish = z.object({
   name: workspaceName,
   kind: z.enum(backendKinds),
   directory: path.optional(),
@@ -45,6 +44,7 @@ const workspaceWish = z.object({
     })
     .optional(),
   environment: z.record(variable, z.string().max(100_000)).optional(),
+  selection: z.partialRecord(z.enum(partKinds), z.array(z.string().min(1).max(200)).max(2_000)).optional(),
 });
 
 const snapshotWish = z.object({
@@ -64,6 +64,7 @@ export const workspaceCommands = {
       const workspace = leader.workspaces.update(id, change);
       if ((change.network ?? change.limits ?? change.environment) !== undefined)
         await restartIdleServer(leader, workspace);
+      else if (change.selection) await leader.sync();
       return workspace;
     },
   ),
@@ -177,9 +178,9 @@ async function changeLayer(leader: Leader, id: string, act: Parameters<Workspace
 }
 
 /** Ends the server inside of a workspace unless a mission is at work there; the next one starts it. */
-async function restartIdleServer(leader: Leader, { id, kind }: Workspace): Promise<void> {
+async function restartIdleServer(leader: Leader, { id }: Workspace): Promise<void> {
   const isBusy = leader.store.listRunning().some((head) => head.workspaceId === id);
-  if (isContainer(kind) && !isBusy) await leader.engines.drop(serverInside(id));
+  if (!isBusy) await leader.endServerIn(id);
 }
 
 /** Ends the server inside of a workspace. Throws `mission_busy` while a mission is at work in the workspace. */
@@ -189,5 +190,6 @@ async function endServer(leader: Leader, id: string): Promise<void> {
     throw new OpenAgentError("mission_busy", `“${running.title}” is at work in this workspace. Stop it first.`, {
       missionId: running.id,
     });
-  if (isContainer(leader.workspaces.get(id).kind)) await leader.engines.drop(serverInside(id));
+  leader.workspaces.get(id);
+  await leader.endServerIn(id);
 }

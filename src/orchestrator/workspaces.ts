@@ -30,7 +30,20 @@ export interface WorkspacesOptions {
 
 /** What the user says of a workspace; the rest follows. */
 export type WorkspaceWish = Pick<Workspace, "name" | "kind"> &
-  Partial<Pick<Workspace, "directory" | "distro" | "packages" | "initScript" | "network" | "limits" | "environment">>;
+  Partial<
+    Pick<
+      Workspace,
+      | "directory"
+      | "distro"
+      | "packages"
+      | "initScript"
+      | "network"
+      | "limits"
+      | "environment"
+      | "selection"
+      | "template"
+    >
+  >;
 
 /** The log of a workspace's latest build. */
 export function buildLogPath(folder: string, workspaceId: string): string {
@@ -75,6 +88,11 @@ export class Workspaces implements Disposable {
     return this.#options.registry.get(id);
   }
 
+  /** False for one that is not there any more. */
+  isContainer(id: string): boolean {
+    return this.list().some((workspace) => workspace.id === id && isContainer(workspace.kind));
+  }
+
   backendOf({ kind }: Workspace): Backend {
     return this.#options.backends[kind];
   }
@@ -100,6 +118,7 @@ export class Workspaces implements Disposable {
       network: isContainer(kind) ? "private" : "host",
       limits: {},
       environment: {},
+      selection: {},
       ...rest,
       id,
       name,
@@ -138,6 +157,7 @@ export class Workspaces implements Disposable {
       limits: {},
       environment: {},
       secrets: [],
+      selection: {},
       createdAt: Date.now(),
     };
   }

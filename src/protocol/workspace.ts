@@ -1,3 +1,4 @@
+import type { Selection } from "./configuration.ts";
 import { titleOf } from "./mission.ts";
 
 /** What a mission works in: a folder, and the machine that the folder is on as the mission sees it. */
@@ -26,6 +27,10 @@ export interface Workspace {
   environment: Readonly<Record<string, string>>;
   /** Names of secrets that are added to that environment; their values are kept elsewhere. */
   secrets: readonly string[];
+  /** The Library's template that it was made from. */
+  template?: string;
+  /** What its missions have of what agents can be given. */
+  selection: Selection;
   /** Milliseconds since 1970. */
   createdAt: number;
   builtAt?: number;
@@ -88,6 +93,12 @@ export interface WorktreeState {
   uncommitted: string[];
   /** What deleting it would lose: files, and commits that are on no other branch. */
   unsaved: string[];
+}
+
+/** Whether its missions run on an OpenCode server of its own, not on the one that all others share. */
+export function hasOwnServer({ kind, selection, environment, secrets }: Workspace): boolean {
+  const isSpecial = [selection, environment, secrets].some((own) => Object.keys(own).length > 0);
+  return isContainer(kind) || isSpecial;
 }
 
 /** Whether what runs in it sees another file system than the host's. */

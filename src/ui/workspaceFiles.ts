@@ -1,5 +1,7 @@
 import * as vscode from "vscode";
 import { describeError, OpenAgentError } from "../base/errors.ts";
+import { partKinds } from "../protocol/configuration.ts";
+import type { CommandInput } from "../orchestrator/commands.ts";
 import { isContainer, type Workspace } from "../protocol/workspace.ts";
 import type { App } from "./app.ts";
 import { report } from "./problems.ts";
@@ -12,9 +14,9 @@ const firstWords =
   "# Runs as root inside of the container when it is built, after its packages are installed. It stops at the first command\n" +
   "# that fails.\n";
 
-/** What of a workspace its settings are. */
+/** What of a workspace its settings are, besides what its missions are given of the Library. */
 const settingNames = ["packages", "network", "limits", "environment"] as const;
-type Editable = Pick<Workspace, (typeof settingNames)[number]>;
+type Editable = Pick<Workspace, (typeof settingNames)[number] | "selection">;
 
 /** A part of a workspace that is edited as a file. */
 interface Part {
@@ -36,9 +38,9 @@ const parts = {
   },
   settings: {
     suffix: ".workspace.json",
-    read: ({ kind, packages, network, limits, environment }) => {
-      const container: Omit<Editable, "environment"> = { packages, network, limits };
-      return `${JSON.stringify({ ...(isContainer(kind) && container), environment }, null, 2)}\n`;
+    read: ({ kind, packages, network, limits, environment, selection }) => {
+      const container = { packages, network, limits };
+      return `${JSON.stringify({ ...(isContainer(kind) && container), environment, ...selection }, null, 2)}\n`;
     },
     change: parseSettings,
     needsBuild: (before, after) => String(before.packages) !== String(after.packages),
@@ -67,11 +69,12 @@ function parseSettings(text: string): Partial<Editable> {
   } catch (error) {
     throw new OpenAgentError("invalid_input", `The settings are no JSON: ${describeError(error)}`);
   }
-  const names = Object.keys(Object(settings) as object);
-  const unknown = names.find((name) => !settingNames.some((known) => known === name));
-  if (unknown !== undefined)
-    throw new OpenAgentError("invalid_input", `A workspace has no setting “${unknown}”, or not here.`);
-  return settings as Partial<Editable>;
+  const given = Object.entries(Object(settings) as object);
+  const isPart = (name: string) => partKinds.some((kind) => kind === name);
+  const unknown = given.find(([name]) => !isPart(name) && !settingNames.some((known) => known === name));
+  if (unknown) throw new OpenAgentError("invalid_input", `A workspace has no setting “${unknown[0]}”, or not here.`);
+  const [chosen, others] = [true, false].map((part) => given.filter(([name]) => isPart(name) === part));
+  return { ...(Object.fromEntries(others ?? []) as Partial<Editable>), selection: Object.fromEntries(chosen ?? []) };
 }
 
 /** The parts of workspaces as files. */
@@ -109,7 +112,7 @@ export function provideWorkspaceFiles(app: App): vscode.Disposable {
       const part = partAt(uri);
       try {
         const change = part.change(new TextDecoder().decode(content));
-        const after = await app.run("updateWorkspace", { ...toInput(change), workspaceId: before.id });
+        const after = await app.run("updateWorkspace", { ...change, workspaceId: before.id } as UpdateInput);
         if (part.needsBuild(before, after)) void offerBuild(after).catch(report);
       } catch (error) {
         throw error instanceof OpenAgentError ? vscode.FileSystemError.Unavailable(error.message) : error;
@@ -128,10 +131,8 @@ export function provideWorkspaceFiles(app: App): vscode.Disposable {
   );
 }
 
-/** Arrays of commands are their own. */
-function toInput({ packages, ...change }: Partial<Workspace>) {
-  return { ...change, ...(packages && { packages: [...packages] }) };
-}
+/** The command checks what it is given. */
+type UpdateInput = CommandInput<"updateWorkspace">;
 
 async function offerBuild({ id, name }: Workspace): Promise<void> {
   const build = "Build Now";

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { describeError, OpenAgentError, systemCode } from "../base/errors.ts";
 import { readTextIfPresent, writePrivateFile } from "../base/files.ts";
+import { partKinds } from "../protocol/configuration.ts";
 import { backendKinds, distros, type Workspace } from "../protocol/workspace.ts";
 
 const idPattern = /^[A-Za-z0-9_-]{1,64}$/;
@@ -24,6 +25,8 @@ const schema = z.object({
     .default({}),
   environment: z.record(z.string(), z.string()).default({}),
   secrets: z.array(z.string()).default([]),
+  selection: z.partialRecord(z.enum(partKinds), z.array(z.string())).default({}),
+  template: z.string().optional(),
   createdAt: z.number(),
   builtAt: z.number().optional(),
 });

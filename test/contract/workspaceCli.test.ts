@@ -96,7 +96,7 @@ describe("workspaces without a window", function () {
         { name: "../x" },
         { name: "box" },
         { name: "y", workspace_type: "moon" },
-        { name: "z", skills: ["s"] },
+        { name: "z", template: "none" },
       ];
       for (const wish of bad)
         assert.equal((await api.ask("/api/workspaces", { workspace_type: "chroot", ...wish })).status, 400);

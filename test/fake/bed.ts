@@ -88,7 +88,7 @@ export async function makeBed(options: BedOptions = {}): Promise<Bed> {
     core: (settings = {}) => {
       const core = new Core({
         paths,
-        guard: join(repository, "src", "opencode", "guard.ts"),
+        guard: join(repository, "dist", "guard.js"),
         ripgrepFolder,
         ...(options.templates !== undefined && { containers: { templates: options.templates } }),
         build: settings.build ?? "1.0.0",

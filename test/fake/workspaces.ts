@@ -41,6 +41,7 @@ export function makeWorkspaceBed(settings: Partial<BackendSettings> = {}): Works
         limits: {},
         environment: {},
         secrets: [],
+        selection: {},
         createdAt: 0,
         ...wanted,
       };

@@ -1,0 +1,151 @@
+import { z } from "zod";
+import { dirname, join } from "node:path";
+import { describeError, OpenAgentError } from "../base/errors.ts";
+import { privateFolder, readTextIfPresent, writePrivateFile } from "../base/files.ts";
+import type { ServerScope } from "../protocol/configuration.ts";
+
+/** An MCP server as it is written down, and what OpenCode is to be told of it. */
+export interface NamedServer {
+  name: string;
+  description?: string;
+  scope?: ServerScope;
+  entry: Record<string, unknown>;
+}
+
+const words = z.record(z.string(), z.string());
+const common = {
+  enabled: z.boolean().default(true),
+  description: z.string().optional(),
+  scope: z.enum(["global", "workspace"]).optional(),
+  timeout: z.number().int().positive().optional(),
+};
+
+/**
+ * The shapes of the original's `mcp/servers.json`, with those of OpenCode and of VS Code's `mcp.json` beside them.
+ * Unknown keys are dropped: one alone would make OpenCode refuse all of its configuration.
+ */
+const server = z.union([
+  z.object({
+    ...common,
+    type: z.enum(["local", "stdio"]).optional(),
+    command: z.union([z.array(z.string()).min(1), z.string().min(1)]),
+    args: z.array(z.string()).default([]),
+    env: words.optional(),
+    environment: words.optional(),
+  }),
+  z.object({
+    ...common,
+    type: z.enum(["remote", "http", "sse"]).optional(),
+    url: z.url(),
+    headers: words.optional(),
+    oauth: z.unknown().optional(),
+  }),
+]);
+
+/** Whether a value is one that only its key can read. */
+const isEncrypted = (value: string) => value.trimStart().startsWith("<encrypted");
+
+/** What OpenCode is to be told of a server. Throws with a sentence that says what is wrong with it. */
+function serverEntry(value: unknown): Omit<NamedServer, "name"> {
+  const parsed = server.safeParse(value);
+  if (!parsed.success)
+    throw new Error("it needs a command (a list of words) or a URL, and its variables and headers must be texts");
+  const { description, scope, enabled, timeout } = parsed.data;
+  const shared = { enabled, ...(timeout !== undefined && { timeout }) };
+  const named = { ...(description !== undefined && { description }), ...(scope && { scope }) };
+  if ("url" in parsed.data) {
+    const { url, headers, oauth } = parsed.data;
+    requireReadable(headers);
+    const entry = {
+      type: "remote",
+      url,
+      ...shared,
+      ...(headers && { headers }),
+      ...(oauth !== undefined && { oauth }),
+    };
+    return { ...named, entry };
+  }
+  const { command, args, env, environment } = parsed.data;
+  const variables = { ...env, ...environment };
+  requireReadable(variables);
+  const argv = [...(typeof command === "string" ? [command] : command), ...args];
+  const some = Object.keys(variables).length > 0;
+  return { ...named, entry: { type: "local", command: argv, ...shared, ...(some && { environment: variables }) } };
+}
+
+function requireReadable(values: Readonly<Record<string, string>> = {}): void {
+  const name = Object.keys(values).find((key) => isEncrypted(values[key] ?? ""));
+  if (name !== undefined) throw new Error(`${name} needs your value: it is encrypted, and there is no key for it`);
+}
+
+export interface RegisteredServer extends NamedServer {
+  scope: ServerScope;
+}
+
+/** The user's own list of servers: a file as the Library's, in which each has a scope besides. */
+export function readRegistry(path: string): { servers: RegisteredServer[]; problems: ServerProblem[] } {
+  const { servers, problems } = readServers(path);
+  return { servers: servers.map((server) => ({ ...server, scope: server.scope ?? "workspace" })), problems };
+}
+
+interface ServerProblem {
+  name: string;
+  message: string;
+}
+
+/** A file of servers by their names. One that is not there has none. */
+export function readServers(path: string): {
+  servers: NamedServer[];
+  problems: ServerProblem[];
+} {
+  const servers: NamedServer[] = [];
+  const problems: ServerProblem[] = [];
+  let all: Record<string, unknown> = {};
+  try {
+    all = readAll(path);
+  } catch (error) {
+    problems.push({ name: "servers.json", message: describeError(error) });
+  }
+  for (const [name, value] of Object.entries(all))
+    try {
+      servers.push({ name, ...serverEntry(value) });
+    } catch (error) {
+      problems.push({ name, message: describeError(error) });
+    }
+  return { servers, problems };
+}
+
+/** The file of a Library's servers. */
+export function serversIn(library: string): string {
+  return join(library, "mcp", "servers.json");
+}
+
+/**
+ * Adds, replaces or (undefined) deletes a server. The others stay as they are.
+ * @throws OpenAgentError `invalid_input` when the file does not parse, or the server is none
+ */
+export function writeServer(path: string, name: string, value: Record<string, unknown> | undefined): void {
+  if (value)
+    try {
+      serverEntry(value);
+    } catch (error) {
+      throw new OpenAgentError("invalid_input", `The MCP server “${name}” is none: ${describeError(error)}.`, { name });
+    }
+  const { [name]: _, ...others } = readAll(path);
+  privateFolder(dirname(path));
+  writePrivateFile(path, `${JSON.stringify({ ...others, ...(value && { [name]: value }) }, null, 2)}\n`);
+}
+
+/** Changes some keys of a server. Throws as `writeServer`. */
+export function changeServer(path: string, name: string, change: Record<string, unknown>): void {
+  writeServer(path, name, { ...(Object(readAll(path)[name]) as object), ...change });
+}
+
+function readAll(path: string): Record<string, unknown> {
+  try {
+    return z.record(z.string(), z.unknown()).parse(JSON.parse(readTextIfPresent(path) ?? "{}"));
+  } catch (error) {
+    const words = describeError(error).split("\n")[0] ?? "";
+    throw new OpenAgentError("invalid_input", `${path} does not parse: ${words}`, { path }, error);
+  }
+}

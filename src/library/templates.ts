@@ -1,0 +1,141 @@
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { describeError, OpenAgentError } from "../base/errors.ts";
+import { readTextIfPresent, writePrivateFile } from "../base/files.ts";
+import type { Selection } from "../protocol/configuration.ts";
+import { distros, type Distro } from "../protocol/workspace.ts";
+
+/** What a workspace can begin as. */
+export interface Template {
+  name: string;
+  description?: string;
+  distro?: Distro;
+  packages?: readonly string[];
+  initScript?: string;
+  network?: "host" | "private";
+  environment: Readonly<Record<string, string>>;
+  /** Secrets by their names; undefined where the user's own value is needed. */
+  secrets: Readonly<Record<string, string | undefined>>;
+  selection: Selection;
+}
+
+/** The original's fields. What is unknown stays in the file. */
+const schema = z.looseObject({
+  description: z.string().nullish(),
+  distro: z.enum(distros).nullish(),
+  packages: z.array(z.string()).nullish(),
+  skills: z.array(z.string()).nullish(),
+  tools: z.array(z.string()).nullish(),
+  mcps: z.array(z.string()).nullish(),
+  plugins: z.array(z.string()).nullish(),
+  env_vars: z.record(z.string(), z.string()).nullish(),
+  encrypted_keys: z.array(z.string()).nullish(),
+  init_script: z.string().nullish(),
+  init_scripts: z.array(z.string()).nullish(),
+  shared_network: z.boolean().nullish(),
+});
+
+const namePattern = /^(?!\.)[^/\\]{1,100}$/;
+const folderOf = (root: string) => join(root, "workspace-template");
+
+/** Names and descriptions of a Library's templates, and what is wrong with those that do not parse. */
+export function listTemplates(root: string): { templates: Template[]; problems: string[] } {
+  const templates: Template[] = [];
+  const problems: string[] = [];
+  if (!existsSync(folderOf(root))) return { templates, problems };
+  for (const file of readdirSync(folderOf(root)).sort()) {
+    if (!file.endsWith(".json") || file.startsWith(".")) continue;
+    try {
+      templates.push(readTemplate(root, file.slice(0, -".json".length)));
+    } catch (error) {
+      problems.push(describeError(error));
+    }
+  }
+  return { templates, problems };
+}
+
+/** Throws `invalid_input` when there is none of this name, or it does not parse. */
+export function readTemplate(root: string, name: string): Template {
+  const path = pathOf(root, name);
+  const raw = readRaw(path);
+  if (!raw) throw new OpenAgentError("invalid_input", `The Library has no workspace template “${name}”.`, { name });
+  const { description, distro, packages, env_vars, encrypted_keys, shared_network, skills, tools, mcps, plugins } = raw;
+  const selection = { skills, tools, mcps, plugins };
+  const chosen = Object.entries(selection).filter(([, names]) => names != null);
+  const isSecret = (key: string, value: string) => encrypted_keys?.includes(key) === true || isSealed(value);
+  const variables = Object.entries(env_vars ?? {});
+  const initScript = initScriptOf(root, raw);
+  return {
+    name,
+    ...(description != null && { description }),
+    ...(distro != null && { distro }),
+    ...(packages != null && { packages }),
+    ...(initScript !== "" && { initScript }),
+    ...(shared_network != null && { network: shared_network ? ("host" as const) : ("private" as const) }),
+    environment: Object.fromEntries(variables.filter(([key, value]) => !isSecret(key, value))),
+    secrets: {
+      ...Object.fromEntries((encrypted_keys ?? []).map((key) => [key, undefined])),
+      ...Object.fromEntries(
+        variables.filter(([key, value]) => isSecret(key, value)).map(([key, value]) => [key, plain(value)]),
+      ),
+    },
+    selection: Object.fromEntries(chosen),
+  };
+}
+
+/** A value that only its key can read, or none, is asked for. */
+const isSealed = (value: string) => value.trimStart().startsWith("<encrypted");
+const plain = (value: string) => (value === "" || isSealed(value) ? undefined : value);
+
+/** Fragments of the Library come first, in their order. */
+function initScriptOf(root: string, { init_scripts, init_script }: z.output<typeof schema>): string {
+  const fragments = (init_scripts ?? []).map((name) => {
+    const text = namePattern.test(name) ? readTextIfPresent(join(root, "init-script", name, "SCRIPT.sh")) : undefined;
+    if (text === undefined) throw new OpenAgentError("invalid_input", `The Library has no init script “${name}”.`);
+    return text;
+  });
+  return [...fragments, init_script ?? ""].filter((text) => text.trim() !== "").join("\n");
+}
+
+/**
+ * Writes a template. What a file of this name holds besides is kept. Of secrets only the names are written.
+ * Throws `invalid_input` where there is one already that is not to be replaced, or does not parse.
+ */
+export function writeTemplate(root: string, template: Template, replace: boolean): void {
+  const path = pathOf(root, template.name);
+  const before = readRaw(path);
+  if (before && !replace)
+    throw new OpenAgentError("invalid_input", `There is a workspace template “${template.name}” already.`, { path });
+  const { name, description, distro, packages, initScript, network, environment, secrets, selection } = template;
+  const { init_scripts: _, ...kept } = before ?? {};
+  mkdirSync(folderOf(root), { recursive: true });
+  const text = {
+    ...kept,
+    name,
+    ...(description !== undefined && { description }),
+    distro,
+    packages,
+    ...selection,
+    env_vars: environment,
+    encrypted_keys: Object.keys(secrets),
+    init_script: initScript ?? "",
+    shared_network: network === "host",
+  };
+  writePrivateFile(path, `${JSON.stringify(text, null, 2)}\n`);
+}
+
+function pathOf(root: string, name: string): string {
+  if (namePattern.test(name)) return join(folderOf(root), `${name}.json`);
+  throw new OpenAgentError("invalid_input", `“${name}” is no name of a template.`, { name });
+}
+
+function readRaw(path: string): z.output<typeof schema> | undefined {
+  const text = readTextIfPresent(path);
+  if (text === undefined) return undefined;
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch (error) {
+    throw new OpenAgentError("invalid_input", `${path} does not parse: ${describeError(error)}`, { path }, error);
+  }
+}

@@ -1,0 +1,158 @@
+import { dirname } from "node:path";
+import { Sequence } from "../base/async.ts";
+import { describeError, OpenAgentError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import { readLibrary, type Contents } from "../library/library.ts";
+import { changeServer, readRegistry, readServers, serversIn, writeServer } from "../library/servers.ts";
+import type { McpServer } from "../protocol/configuration.ts";
+import { configurationIn, writeConfiguration } from "../opencode/configuration.ts";
+import type { Executable } from "../opencode/locate.ts";
+import {
+  describeProblem,
+  isSame,
+  isSelected,
+  partKinds,
+  type GeneratedConfiguration,
+  type Part,
+  type PartProblem,
+} from "../protocol/configuration.ts";
+import { isContainer, type Workspace } from "../protocol/workspace.ts";
+
+export interface ConfigurationsOptions {
+  /** The Library's folder, which need not be there. */
+  library: () => string;
+  /** The folder of a workspace's own server, or of the one that all others share. */
+  folder: (workspace: Workspace | undefined) => string;
+  /** The file of the MCP servers that are not of the Library. */
+  servers: string;
+  /** What stands in for the package that tools import from. */
+  toolPackage: string;
+  /** The environment that the user's own tools see. */
+  environment: NodeJS.ProcessEnv;
+  log: Logger;
+}
+
+/** What agents know and can do, as OpenCode servers are given it: chosen from the Library and the list of MCP servers. */
+export class Configurations {
+  readonly #options: ConfigurationsOptions;
+  readonly #writing = new Sequence();
+  /** What the servers refused, by the folder of their configuration. */
+  readonly #refused = new Map<string, PartProblem[]>();
+
+  constructor(options: ConfigurationsOptions) {
+    this.#options = options;
+  }
+
+  /** The folder of the Library, which need not be there. */
+  get library(): string {
+    return this.#options.library();
+  }
+
+  /** What it all comes from. */
+  get folders(): string[] {
+    return [this.library, dirname(this.#options.servers)];
+  }
+
+  /** The user's own list of MCP servers, with the Library's that are not in it. */
+  servers(): McpServer[] {
+    const { servers } = readRegistry(this.#options.servers);
+    const own = servers.map((server) => ({ ...server, path: this.#options.servers, own: true }));
+    const path = serversIn(this.library);
+    const others = readServers(path).servers.filter(({ name }) => !own.some((one) => one.name === name));
+    return [...own, ...others.map((server) => ({ ...server, scope: "workspace" as const, path, own: false }))];
+  }
+
+  /** Adds, replaces or (undefined) deletes one of the user's own MCP servers. Throws `invalid_input`. */
+  setServer(name: string, value: Record<string, unknown> | undefined): void {
+    writeServer(this.#options.servers, name, value);
+  }
+
+  /** Enables or disables an MCP server where it is written down. Throws `invalid_input`. */
+  enableServer(name: string, enabled: boolean): void {
+    const server = this.servers().find((one) => one.name === name);
+    if (!server) throw new OpenAgentError("invalid_input", `There is no MCP server “${name}”.`, { name });
+    changeServer(server.path, name, { enabled });
+  }
+
+  /** All there is to choose from, wherever missions run. */
+  all(): Contents {
+    const { parts, problems } = readLibrary(this.#options.library());
+    const { servers, problems: unusable } = readRegistry(this.#options.servers);
+    const path = this.#options.servers;
+    const own = servers.map(({ name, entry, description }): Part => ({
+      kind: "mcps",
+      name,
+      path,
+      entry,
+      ...(description !== undefined && { description }),
+    }));
+    const others = parts.filter(({ kind, name }) => kind !== "mcps" || !own.some((server) => server.name === name));
+    return {
+      parts: [...others, ...own],
+      problems: [...problems, ...unusable.map((problem) => ({ kind: "mcps" as const, path, ...problem }))],
+    };
+  }
+
+  /** What the missions of a workspace have, or those of no workspace that has a server of its own. */
+  #partsFor(workspace: Workspace | undefined): Contents {
+    const { parts, problems } = this.all();
+    const { selection = {}, kind = "host" } = workspace ?? {};
+    const onHost = new Set(
+      readRegistry(this.#options.servers)
+        .servers.filter(({ scope }) => scope === "global")
+        .map(({ name }) => name),
+    );
+    const chosen = parts.filter((part) => isSelected(part, selection));
+    const wanted = partKinds.flatMap((one) => (selection[one] ?? []).map((name) => ({ kind: one, name })));
+    const missing = wanted.filter((one) => ![...parts, ...problems].some((other) => isSame(one, other)));
+    return {
+      parts: chosen.filter((part) => part.kind !== "mcps" || !isContainer(kind) || !onHost.has(part.name)),
+      problems: [
+        ...problems.filter((problem) => isSelected(problem, selection)),
+        ...missing.map((one) => ({ ...one, path: this.library, message: "there is none of this name" })),
+      ],
+    };
+  }
+
+  /** What is generated for a server: a workspace's own, or the one that all others share. */
+  generated(workspace: Workspace | undefined): GeneratedConfiguration {
+    const folder = this.#options.folder(workspace);
+    const { parts, problems } = this.#partsFor(workspace);
+    const all = [...problems, ...(this.#refused.get(folder) ?? [])];
+    return {
+      folder: configurationIn(folder),
+      parts: parts
+        .filter((part) => !all.some((problem) => isSame(problem, part)))
+        .map(({ kind, name, description }) => ({ kind, name, ...(description !== undefined && { description }) })),
+      problems: all,
+    };
+  }
+
+  /**
+   * Writes it for the OpenCode that will read it. Gives the folder to read, and whether it is another than before. When
+   * nothing can be written the last one serves on.
+   */
+  async write(
+    workspace: Workspace | undefined,
+    executable: Executable,
+  ): Promise<{ folder?: string; changed: boolean }> {
+    const folder = this.#options.folder(workspace);
+    const { log, environment, toolPackage } = this.#options;
+    const { parts, problems } = this.#partsFor(workspace);
+    const users = environment["OPENCODE_CONFIG_DIR"] ?? "";
+    if (users !== "" && (!workspace || !isContainer(workspace.kind))) {
+      if (parts.length > 0) log.warn(`OPENCODE_CONFIG_DIR is ${users}: OpenCode reads that in place of the Library.`);
+      return { changed: false };
+    }
+    try {
+      const options = { folder, parts, executable, environment, toolPackage };
+      const { changed, problems: refused } = await this.#writing.run(() => writeConfiguration(options));
+      this.#refused.set(folder, refused);
+      if (changed) for (const problem of [...problems, ...refused]) log.warn(describeProblem(problem));
+      return { folder: configurationIn(folder), changed };
+    } catch (error) {
+      log.error(`The configuration for OpenCode could not be written, the last one stays: ${describeError(error)}`);
+      return { folder: configurationIn(folder), changed: false };
+    }
+  }
+}

@@ -1,0 +1,73 @@
+/** All kinds of things that agents are given, as a workspace selects them. */
+export const partKinds = ["skills", "commands", "agents", "tools", "rules", "mcps", "plugins"] as const;
+export type PartKind = (typeof partKinds)[number];
+
+/** One thing that agents know or can do. */
+export interface Part {
+  kind: PartKind;
+  /** Unique in its kind. Of nested commands and agents with slashes. */
+  name: string;
+  description?: string;
+  /** Absolute: its file, or its folder if it is a skill; of an MCP server or plugin the file that names it. */
+  path: string;
+  /** What OpenCode is given in place of what a file holds; by the file's path in a skill's folder, otherwise by "". */
+  texts?: Readonly<Record<string, string>>;
+  /** Of an MCP server or a plugin: what stands for it in OpenCode's configuration. */
+  entry?: unknown;
+}
+
+/** Why a part is not given to agents. */
+export interface PartProblem {
+  kind: PartKind;
+  name: string;
+  path: string;
+  /** A sentence for the user. */
+  message: string;
+}
+
+/** Which parts the missions of a workspace have. A kind that is left out: all of them. */
+export type Selection = Readonly<Partial<Record<PartKind, readonly string[]>>>;
+
+export function isSame(one: Pick<Part, "kind" | "name">, other: Pick<Part, "kind" | "name">): boolean {
+  return one.kind === other.kind && one.name === other.name;
+}
+
+export function isSelected({ kind, name }: Pick<Part, "kind" | "name">, selection: Selection): boolean {
+  return selection[kind]?.includes(name) ?? true;
+}
+
+/** Where an MCP server runs: `global` with the missions on the host only, `workspace` wherever a mission runs. */
+export type ServerScope = "global" | "workspace";
+
+/** An MCP server as it is written down. */
+export interface McpServer {
+  name: string;
+  description?: string;
+  scope: ServerScope;
+  /** As OpenCode is told of it. */
+  entry: Readonly<Record<string, unknown>>;
+  /** The file that it is in. */
+  path: string;
+  /** Whether that is the user's own list, not the Library. */
+  own: boolean;
+}
+
+/** How OpenCode gets on with an MCP server. */
+export interface McpStatus {
+  state: "connected" | "disabled" | "failed" | "needs_auth" | "needs_client_registration";
+  error?: string;
+}
+
+/** What is generated for a server, and what was left out. */
+export interface GeneratedConfiguration {
+  /** The folder that OpenCode reads; it may not be there before the server's first start. */
+  folder: string;
+  parts: Pick<Part, "kind" | "name" | "description">[];
+  problems: PartProblem[];
+}
+
+/** The words of a problem, with what it is about. */
+export function describeProblem({ kind, name, message }: PartProblem): string {
+  const noun = kind === "mcps" ? "MCP server" : kind.slice(0, -1);
+  return `The ${noun} “${name}” is left out: ${message}`;
+}

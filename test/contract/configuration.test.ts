@@ -1,0 +1,186 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { waitUntil } from "../../src/base/async.ts";
+import type { Core } from "../../src/orchestrator/core.ts";
+import { bash, makeBed, script, transcriptOf, until, untilTurns, type Bed } from "../fake/bed.ts";
+import { brokenItems, usableItems, writeFiles } from "../fake/library.ts";
+import { needBackend } from "../fake/workspaces.ts";
+import { installationFolder } from "../host/setup.ts";
+
+const names = (parts: readonly { kind: string; name: string }[]) => parts.map(({ kind, name }) => `${kind}/${name}`);
+const allUsable = [
+  "skills/farewell",
+  "skills/greeting",
+  "commands/deploy",
+  "agents/reviewer",
+  "tools/adding",
+  "rules/style",
+  "mcps/idle",
+];
+
+describe("what agents know", function () {
+  this.timeout(120_000);
+  let bed: Bed;
+  let core: Core;
+
+  beforeEach(async () => {
+    bed = await makeBed({ templates: join(installationFolder(), "templates") });
+    writeFiles(bed.paths.library, usableItems);
+  });
+  afterEach(async () => {
+    for (const { id } of core.workspaces().workspaces) await core.run("deleteWorkspace", { workspaceId: id });
+    await bed.close();
+  });
+
+  const commands = async (directory = bed.project) =>
+    (await core.run("commands", { directory })).map(({ name }) => name);
+  const output = (missionId: string) =>
+    transcriptOf(core, missionId)
+      .messages.flatMap(({ parts }) => parts)
+      .flatMap((part) => (part.kind === "tool" ? [part.output ?? ""] : []))
+      .join("\n");
+  const systemPrompts = () =>
+    bed.model.requests
+      .flatMap(({ body }) => body.messages)
+      .filter(({ role }) => role === "system")
+      .map(({ content }) => JSON.stringify(content))
+      .join("\n");
+
+  it("is the Library: skills with all their files, commands, agents, tools, rules, servers; the project stays as it is", async () => {
+    core = bed.core();
+    await core.run("startServer", {});
+    const { parts, problems, folder } = await core.run("generatedConfiguration", {});
+    assert.deepEqual([names(parts), problems], [allUsable, []]);
+    const known = await commands();
+    assert.deepEqual(
+      ["deploy", "greeting", "farewell"].filter((name) => !known.includes(name)),
+      [],
+    );
+    const { agents } = await core.run("choices", { directory: bed.project });
+    assert.ok(agents.some(({ name, description }) => name === "reviewer" && description === "Reviews."));
+    const greet = join(folder, "skills", "greeting", "scripts", "greet.sh");
+    const steps = [
+      { tool: "adding", args: { number: 41 } },
+      { tool: "skill", args: { name: "greeting" } },
+      bash(greet),
+    ];
+    const { id } = await core.run("createMission", { text: script(...steps, { text: "." }), directory: bed.project });
+    // A script of a skill lies outside of the project, which is asked about.
+    await waitUntil(() => core.store.head(id).requests.length > 0 || !core.store.head(id).busy, 60_000);
+    for (const { id: requestId } of core.store.head(id).requests)
+      await core.run("answerPermission", { missionId: id, requestId, reply: "once" });
+    await untilTurns(core, id, 1);
+    const said = output(id);
+    assert.deepEqual(
+      [/the sum is 42/, /Run scripts\/greet\.sh/, /greetings from the skill/].map((words) => words.test(said)),
+      [true, true, true],
+      said,
+    );
+    assert.match(systemPrompts(), /Always write in small letters, says the Library/);
+    const status = execFileSync("git", ["status", "--porcelain", "--ignored"], { cwd: bed.project, encoding: "utf8" });
+    assert.deepEqual([status, existsSync(join(bed.project, ".opencode"))], ["", false]);
+    assert.match(readFileSync(join(folder, "agents", "reviewer.md"), "utf8"), /^permission: ?/m);
+    assert.equal(statSync(join(folder, "opencode.json")).mode & 0o077, 0);
+    // OpenCode found what it would have installed.
+    assert.deepEqual(readdirSync(join(folder, "node_modules")), ["@opencode-ai"]);
+  });
+
+  it("leaves out what is broken, names it, and nothing else suffers", async () => {
+    writeFiles(bed.paths.library, brokenItems);
+    symlinkSync("/etc/hostname", join(bed.paths.library, "skill", "farewell", "leak"));
+    core = bed.core();
+    await core.run("startServer", {});
+    const { parts, problems } = await core.run("generatedConfiguration", {});
+    const words = Object.fromEntries(problems.map(({ kind, name, message }) => [`${kind}/${name}`, message]));
+    const expected: Record<string, RegExp> = {
+      "agents/odd-mode": /Expected .*"primary".*got "nonsense"/,
+      "commands/bad-head": /its head does not parse/,
+      "mcps/refused": /OpenCode does not understand/,
+      "mcps/sealed": /KEY needs your value/,
+      "mcps/shapeless": /needs a command/,
+      "plugins/plugins.json": /JSON/,
+      "skills/Big Name": /small letters/,
+      "skills/farewell": /leak is a link that leads out of it/,
+      "skills/hollow": /no file SKILL\.md/,
+      "skills/silent": /no description/,
+      "tools/broken": /line 1: Expected identifier/,
+    };
+    assert.deepEqual(Object.keys(words).sort(), Object.keys(expected).sort());
+    for (const [name, pattern] of Object.entries(expected)) assert.match(words[name] ?? "", pattern);
+    assert.deepEqual(
+      names(parts),
+      allUsable.filter((name) => name !== "skills/farewell"),
+    );
+    const { id } = await core.run("createMission", { text: "[[hello]]", directory: bed.project });
+    assert.equal((await untilTurns(core, id, 1)).failure, undefined);
+  });
+
+  it("follows the Library exactly, also while a mission runs, which is not cut off", async () => {
+    core = bed.core();
+    await core.run("startServer", {});
+    assert.ok((await commands()).includes("deploy"));
+    const text = script(bash("sleep 8; echo slept"), { text: "." });
+    const { id } = await core.run("createMission", { text, directory: bed.project });
+    await until(core, id, ({ runState }) => runState === "waiting_for_tool");
+    const { folder } = await core.run("generatedConfiguration", {});
+    rmSync(join(bed.paths.library, "command", "deploy.md"));
+    rmSync(join(bed.paths.library, "skill", "greeting", "references"), { recursive: true });
+    writeFiles(bed.paths.library, { "command/release.md": "Release $ARGUMENTS.\n" });
+    await waitUntil(() => existsSync(join(folder, "commands", "release.md")), 15_000);
+    assert.deepEqual(
+      [
+        existsSync(join(folder, "commands", "deploy.md")),
+        existsSync(join(folder, "skills", "greeting", "references")),
+        core.store.head(id).runState,
+      ],
+      [false, false, "waiting_for_tool"],
+    );
+    assert.equal((await untilTurns(core, id, 1)).failure, undefined);
+    assert.match(output(id), /slept/);
+    await waitUntil(() => !core.store.head(id).busy, 5_000);
+    let known = await commands();
+    for (const end = Date.now() + 10_000; !known.includes("release") && Date.now() < end;) known = await commands();
+    assert.deepEqual([known.includes("release"), known.includes("deploy")], [true, false]);
+  });
+
+  it("is chosen by a workspace on the host, which has its own server, environment and secrets then", async () => {
+    core = bed.core();
+    const folder = join(bed.root, "other");
+    mkdirSync(folder);
+    const { id: workspaceId } = await core.run("createWorkspace", { name: "few", kind: "host", directory: folder });
+    const selection = { skills: ["farewell"], commands: [], tools: ["adding", "gone"] };
+    await core.run("updateWorkspace", { workspaceId, selection, environment: { COLOUR: "blue" } });
+    await core.run("setWorkspaceSecret", { workspaceId, name: "DEPLOY_KEY", value: "hush-hush-42" });
+    const text = script(bash('echo "$COLOUR ${#DEPLOY_KEY}"'), { text: "." });
+    const { id, server } = await core.run("createMission", { text, workspaceId });
+    assert.equal(server, `workspace:${workspaceId}`);
+    await untilTurns(core, id, 1, 60_000);
+    assert.match(output(id), /blue 12/);
+    const { parts, problems } = await core.run("generatedConfiguration", { workspaceId });
+    const chosen = ["skills/farewell", "agents/reviewer", "tools/adding", "rules/style", "mcps/idle"];
+    assert.deepEqual([names(parts), names(problems)], [chosen, ["tools/gone"]]);
+    const seen = systemPrompts();
+    assert.deepEqual([seen.includes("Says goodbye."), seen.includes("Greets people.")], [true, false]);
+    await core.run("updateWorkspace", { workspaceId, selection: { ...selection, skills: ["greeting"] } });
+    await core.run("sendMessage", { missionId: id, text: "and now [[hello]]" });
+    bed.model.requests.length = 0;
+    await untilTurns(core, id, 2);
+    assert.ok(systemPrompts().includes("Greets people."));
+  });
+
+  it("is the same inside of a container", async function () {
+    await needBackend(this, "bwrap");
+    core = bed.core();
+    const wish = { name: "box", kind: "bwrap" as const, directory: bed.project, packages: ["git"] };
+    const { id: workspaceId } = await core.run("createWorkspace", wish);
+    const steps = [
+      { tool: "adding", args: { number: 1 } },
+      { tool: "skill", args: { name: "greeting" } },
+    ];
+    const { id } = await core.run("createMission", { text: script(...steps, { text: "." }), workspaceId });
+    await untilTurns(core, id, 1, 120_000);
+    assert.match(output(id), /the sum is 2[\s\S]*Run scripts\/greet\.sh/);
+  });
+});
