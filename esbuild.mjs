@@ -64,6 +64,15 @@ const bundles = [
     minify: true,
     sourcemap: false,
   },
+  // The tools of a workspace. Runs where the bridge does, or on Node.js.
+  {
+    ...node,
+    entryPoints: ["src/mcp/main.ts"],
+    outfile: "dist/workspaceMcp.js",
+    format: "esm",
+    sourcemap: false,
+    define: { OPEN_AGENT_VERSION: JSON.stringify(version) },
+  },
   // Runs inside OpenCode.
   {
     ...common,

@@ -19,6 +19,7 @@ const layers = [
   },
   { folder: "src/library", may: ["src/base", "src/protocol"], packages: ["yaml", "zod"] },
   { folder: "src/workspace", may: ["src/base", "src/protocol"], packages: ["zod"] },
+  { folder: "src/mcp", may: ["src/base", "src/protocol"], packages: ["@modelcontextprotocol/server", "zod"] },
   {
     folder: "src/orchestrator",
     may: ["src/base", "src/protocol", "src/store", "src/opencode", "src/library", "src/workspace"],

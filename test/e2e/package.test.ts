@@ -28,6 +28,7 @@ describe("the package", function () {
       /^dist\/(guard|toolPackage)\.js$/,
       /^dist\/bridge\.js$/,
       /^dist\/egress\.js$/,
+      /^dist\/workspaceMcp\.js$/,
       /^dist\/webview\/(main\.js|main\.css|codicon\.ttf)$/,
       new RegExp(`^dist/native/${process.platform}-${process.arch}\\.node$`),
     ];
