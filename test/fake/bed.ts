@@ -23,7 +23,13 @@ export const opencodeBinary = join(
 );
 
 /** The platform's binary in the npm package, as VS Code carries one. */
-const ripgrepFolder = join(repository, "node_modules", "@vscode", `ripgrep-${process.platform}-${process.arch}`, "bin");
+export const ripgrepFolder = join(
+  repository,
+  "node_modules",
+  "@vscode",
+  `ripgrep-${process.platform}-${process.arch}`,
+  "bin",
+);
 
 export interface BedOptions {
   /** Added to the user's OpenCode configuration, which names the scripted model. */
