@@ -54,6 +54,8 @@ const bundles = [
   // The two ends of a container's connections. The bridge runs on OpenCode's own runtime, with what the container has.
   { ...node, entryPoints: ["src/opencode/egress.ts"], outfile: "dist/egress.js", format: "esm", sourcemap: false },
   { ...node, entryPoints: ["src/opencode/bridge.ts"], outfile: "dist/bridge.js", format: "esm", sourcemap: false },
+  // Starts what runs in a container for an OpenCode outside of it. Runs where the bridge does.
+  { ...node, entryPoints: ["src/opencode/launch.ts"], outfile: "dist/launch.js", format: "esm", sourcemap: false },
   // Stands in for the package that tools import from.
   {
     ...common,

@@ -32,6 +32,13 @@ export interface ConfigurationsOptions {
   log: Logger;
 }
 
+/** What a server has besides what is chosen. */
+export interface More {
+  /** In place of one of the same name. */
+  part?: Part;
+  permission?: Readonly<Record<string, "deny">>;
+}
+
 /** What agents know and can do, as OpenCode servers are given it: chosen from the Library and the list of MCP servers. */
 export class Configurations {
   readonly #options: ConfigurationsOptions;
@@ -135,17 +142,23 @@ export class Configurations {
   async write(
     workspace: Workspace | undefined,
     executable: Executable,
+    more: More = {},
   ): Promise<{ folder?: string; changed: boolean }> {
     const folder = this.#options.folder(workspace);
     const { log, environment, toolPackage } = this.#options;
-    const { parts, problems } = this.#partsFor(workspace);
+    const { parts: chosen, problems } = this.#partsFor(workspace);
+    const parts = [
+      ...chosen.filter((part) => !more.part || !isSame(part, more.part)),
+      ...(more.part ? [more.part] : []),
+    ];
     const users = environment["OPENCODE_CONFIG_DIR"] ?? "";
     if (users !== "" && (!workspace || !isContainer(workspace.kind))) {
       if (parts.length > 0) log.warn(`OPENCODE_CONFIG_DIR is ${users}: OpenCode reads that in place of the Library.`);
       return { changed: false };
     }
     try {
-      const options = { folder, parts, executable, environment, toolPackage };
+      const { permission } = more;
+      const options = { folder, parts, executable, environment, toolPackage, ...(permission && { permission }) };
       const { changed, problems: refused } = await this.#writing.run(() => writeConfiguration(options));
       this.#refused.set(folder, refused);
       if (changed) for (const problem of [...problems, ...refused]) log.warn(describeProblem(problem));

@@ -41,6 +41,8 @@ export interface CoreSettings {
   maxParallelMissions?: number;
   /** What is allowed without asking, in missions that have no mode of their own; `ask` by default. */
   permissions?: PermissionMode;
+  /** Where OpenCode runs that drives the missions of a container; `inside` by default. */
+  containerOpenCode?: "inside" | "outside";
   /** The Library's folder; `DataPaths.library` by default. */
   library?: string;
   /** Whether missions go on when no process of ours is there any more; they do by default. */
@@ -374,9 +376,7 @@ export class Core {
           tell({ kind: "workspaces" });
         },
       },
-      maxParallelMissions: () => settings().maxParallelMissions ?? 4,
-      permissions: () => settings().permissions ?? "ask",
-      attachedUrl: () => settings().attachedUrl,
+      settings,
       endpointsPath: paths.endpoints,
       missionsFolder: paths.missions,
       onStoreFault: (error) => {

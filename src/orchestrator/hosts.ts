@@ -11,6 +11,7 @@ import type { CoreOptions } from "./core.ts";
 import { EngineHost } from "./engineHost.ts";
 import { asProviders, readEndpoints } from "./endpoints.ts";
 import type { HostOptions } from "./engines.ts";
+import { deniedOutside, toolsInside } from "./outside.ts";
 import type { Workspaces } from "./workspaces.ts";
 
 export function configurationsOf(core: CoreOptions): Configurations {
@@ -59,15 +60,26 @@ export function insideHost(
   hears: HostOptions,
 ): EngineHost {
   const workspace = workspaces.get(id);
+  const folder = join(workspaces.folderOf(id), "opencode");
+  const isOutside = isContainer(workspace.kind) && core.settings().containerOpenCode === "outside";
   const names = ({ secrets, environment }: Workspace) => [...secrets, ...Object.keys(environment)];
   const server = new OpenCodeServer({
     ...serverOptions(core, () => names(workspaces.get(id))),
-    folder: join(workspaces.folderOf(id), "opencode"),
+    folder,
     record: join(core.paths.runtime, `opencode-${id}.json`),
-    configuration: (executable) => configurations.write(workspaces.get(id), executable),
-    ...(isContainer(workspace.kind)
-      ? { place: placeOf(core, workspaces, workspace) }
-      : { variables: () => variablesOf(workspaces, id) }),
+    configuration: async (executable) => {
+      const options = {
+        workspaces,
+        workspaceId: id,
+        folder,
+        executable,
+        program: (name: string) => program(core, name),
+      };
+      const more = isOutside ? { part: await toolsInside(options), permission: deniedOutside } : {};
+      return configurations.write(workspaces.get(id), executable, more);
+    },
+    ...(!isContainer(workspace.kind) && { variables: () => variablesOf(workspaces, id) }),
+    ...(isContainer(workspace.kind) && !isOutside && { place: placeOf(core, workspaces, workspace) }),
   });
   const attachment = () => Promise.resolve(undefined);
   return new EngineHost({ ...hears, id: serverInside(id), server, attachment, log: core.log });

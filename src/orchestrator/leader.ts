@@ -20,6 +20,7 @@ import { Engines, mainServer, serverKey, type HostOptions } from "./engines.ts";
 import type { Hub } from "./hub.ts";
 import { placeFor } from "./missionPlace.ts";
 import { defaultModelIn, lacksLimit, limitEvents } from "./models.ts";
+import type { CoreSettings } from "./core.ts";
 import type { Configurations } from "./configurations.ts";
 import { Directories } from "./directories.ts";
 import { allowedBy } from "./permissions.ts";
@@ -38,10 +39,7 @@ export interface LeaderOptions {
   insideHost: (workspaces: Workspaces, workspaceId: string, options: HostOptions) => EngineHost;
   workspaces: Omit<WorkspacesOptions, "log">;
   configurations: Configurations;
-  maxParallelMissions: () => number;
-  permissions: () => PermissionMode;
-  /** URL of the server that the user's settings name in place of ours. */
-  attachedUrl: () => string | undefined;
+  settings: () => CoreSettings;
   /** File of the endpoints that the user added. */
   endpointsPath: string;
   /** Holds a folder for each mission with files. */
@@ -177,8 +175,12 @@ export class Leader implements Disposable {
 
   // --- how many run at once -------------------------------------------------------------------------------------------
 
+  get #maxParallel(): number {
+    return this.#options.settings().maxParallelMissions ?? 4;
+  }
+
   #admit(missionId: string): boolean {
-    if (!this.#admitted.has(missionId) && this.#admitted.size >= this.#options.maxParallelMissions()) return false;
+    if (!this.#admitted.has(missionId) && this.#admitted.size >= this.#maxParallel) return false;
     this.#admitted.add(missionId);
     return true;
   }
@@ -189,7 +191,7 @@ export class Leader implements Disposable {
 
   /** Wakes the missions that wait longest, as many as there is room for. */
   admitWaiting(): void {
-    const room = this.#options.maxParallelMissions() - this.#admitted.size;
+    const room = this.#maxParallel - this.#admitted.size;
     for (const { id } of waitingMissions(this.#options.store).slice(0, Math.max(0, room))) {
       this.#admitted.add(id);
       this.runner(id).wake();
@@ -222,7 +224,7 @@ export class Leader implements Disposable {
   /** In a container the agent may do anything, unless the user says otherwise for the mission. */
   #defaultMode({ workspaceId }: MissionHead): PermissionMode {
     const inContainer = workspaceId !== undefined && this.workspaces.isContainer(workspaceId);
-    return inContainer ? "allow-all" : this.#options.permissions();
+    return inContainer ? "allow-all" : (this.#options.settings().permissions ?? "ask");
   }
 
   // --- events -------------------------------------------------------------------------------------------------------
@@ -476,7 +478,7 @@ export class Leader implements Disposable {
   }
 
   get #serverId(): string {
-    return this.#options.attachedUrl() ?? ownServer;
+    return this.#options.settings().attachedUrl ?? ownServer;
   }
 
   dispose(): void {

@@ -25,7 +25,7 @@ describe("the package", function () {
       /^media\/walkthrough\/\w+\.md$/,
       /^media\/schemas\/\w+\.json$/,
       /^dist\/(extension|core|headless)\.cjs$/,
-      /^dist\/(guard|toolPackage)\.js$/,
+      /^dist\/(guard|launch|toolPackage)\.js$/,
       /^dist\/bridge\.js$/,
       /^dist\/egress\.js$/,
       /^dist\/workspaceMcp\.js$/,
