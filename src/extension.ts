@@ -6,6 +6,7 @@ import { BuildLogs } from "./ui/buildLog.ts";
 import { changeHandlers } from "./ui/changeCommands.ts";
 import { ChangeDocuments } from "./ui/changeDocuments.ts";
 import { commandHandlers } from "./ui/commands.ts";
+import { DiskUse } from "./ui/diskUse.ts";
 import { offerProblems } from "./ui/composerCommands.ts";
 import { provideReports } from "./ui/exchange.ts";
 import { provideWorkspaceFiles } from "./ui/workspaceFiles.ts";
@@ -29,10 +30,12 @@ export function activate(context: vscode.ExtensionContext): void {
   context.subscriptions.push(app);
   const panels = new MissionPanels(app);
   const missions = new MissionsView(app);
+  const usage = new DiskUse(app);
   context.subscriptions.push(
     panels,
     missions,
-    new WorkspacesView(app),
+    usage,
+    new WorkspacesView(app, usage),
     showStatus(app),
     provideOutputs(app),
     provideReports(),
@@ -53,7 +56,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const handlers = {
     ...commandHandlers,
     ...changeHandlers(documents, review),
-    ...workspaceCommands(logs, output),
+    ...workspaceCommands(logs, output, usage),
   };
   for (const [name, handle] of Object.entries(handlers)) {
     const run = async (argument: unknown, selected: unknown) => {

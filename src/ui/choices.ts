@@ -143,7 +143,7 @@ function placeItem(place: Place, chosen: Place): Item {
     workspace?.id === chosen.workspace?.id &&
     place.newWorktree === chosen.newWorktree;
   const host = place.newWorktree ? "a git worktree on a branch of its own" : "host";
-  const facts = `${workspace ? workspaceDescription(workspace, 0) : host} · ${directory}`;
+  const facts = `${workspace ? workspaceDescription(workspace, Date.now()) : host} · ${directory}`;
   const label = mark(isChosen, plainLabel(workspace?.name ?? placeWord(place)));
   return { does: "place", place, label, description: facts };
 }

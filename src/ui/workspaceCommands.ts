@@ -6,6 +6,7 @@ import type { App } from "./app.ts";
 import type { BuildLogs } from "./buildLog.ts";
 import { buildWorkspace, readyWorkspace } from "./building.ts";
 import type { Handler, Parts } from "./commands.ts";
+import type { DiskUse } from "./diskUse.ts";
 import { forkWorkspace, resetWorkspace, restoreWorkspace, snapshotWorkspace } from "./layerCommands.ts";
 import { newWorkspace } from "./newWorkspace.ts";
 import { duration, stateWord } from "./words.ts";
@@ -20,7 +21,11 @@ import { applyWorktree, deleteWorktree, mergeWorktree, pushWorktree, showWorktre
 const namedMissions = 10;
 
 /** The commands of workspaces, by the part of their id after `openAgent.`. */
-export function workspaceCommands(logs: BuildLogs, output: CommandOutput): Readonly<Record<string, Handler>> {
+export function workspaceCommands(
+  logs: BuildLogs,
+  output: CommandOutput,
+  usage: DiskUse,
+): Readonly<Record<string, Handler>> {
   /** A command that is about one workspace, of those that fit where it has to be asked for. */
   const about =
     (
@@ -30,7 +35,12 @@ export function workspaceCommands(logs: BuildLogs, output: CommandOutput): Reado
     ): Handler =>
     async (parts, argument) => {
       const workspace = await workspaceOf(parts.app, argument, question, fits);
-      if (workspace) await run(parts, workspace);
+      if (!workspace) return;
+      try {
+        await run(parts, workspace);
+      } finally {
+        usage.outdate(workspace.id);
+      }
     };
   const container = ({ kind }: Workspace) => isContainer(kind);
   const worktree = ({ kind }: Workspace) => kind === "worktree";

@@ -66,7 +66,7 @@ export async function workspaceOf(
   }
   const items = workspaces.map((workspace) => ({
     label: workspace.name,
-    description: workspaceDescription(workspace, 0),
+    description: workspaceDescription(workspace, Date.now()),
     detail: workspace.directory,
     workspace,
   }));

@@ -42,23 +42,29 @@ export const distroWords: Readonly<Record<Distro, string>> = {
   "arch-linux": "Arch Linux",
 };
 
-/** How far a workspace is, in a word or two; empty where there is nothing to build and nothing is wrong. */
-function workspaceState({ status, kind, builtAt }: Workspace): string {
+/** How far a workspace is, in a few words; empty where there is nothing to build and nothing is wrong. */
+function workspaceState({ status, kind, builtAt }: Workspace, now: number): string {
   switch (status) {
     case "pending":
       return builtAt === undefined ? "not built" : "to be built again";
     case "building":
       return "building";
     case "ready":
-      return kind === "host" || kind === "worktree" ? "" : "ready";
+      if (kind === "host" || kind === "worktree") return "";
+      return builtAt === undefined ? "ready" : `built ${sinceWord(builtAt, now)}`;
     case "error":
       return "build failed";
   }
 }
 
-/** Kind, state and how many missions are at work in it. */
-export function workspaceDescription(workspace: Workspace, running: number): string {
-  return joined(workspace.kind, workspaceState(workspace), running === 0 ? "" : `${String(running)} running`);
+/** Kind, how many missions are at work in it, what it takes on disk (`usage`, in bytes) where that is worth a word, and state. */
+export function workspaceDescription(workspace: Workspace, now: number, running = 0, usage = 0): string {
+  return joined(
+    workspace.kind,
+    running === 0 ? "" : `${String(running)} running`,
+    usage < 1e6 ? "" : sizeWord(usage),
+    workspaceState(workspace, now),
+  );
 }
 
 /** The facts of a workspace, a line each: what they are, and what they are here. `usage`: bytes of its changes on disk. */
@@ -87,15 +93,20 @@ export function workspaceFacts(workspace: Workspace, now: number, usage: number)
   return facts.filter(([, value]) => value !== "");
 }
 
-function sizeWord(bytes: number): string {
+/** "120 MB": a size on disk in one unit. */
+export function sizeWord(bytes: number): string {
   const megabytes = bytes / 1e6;
   if (megabytes < 1) return `${String(Math.ceil(bytes / 1e3))} kB`;
   return megabytes < 1000 ? `${megabytes.toFixed(megabytes < 10 ? 1 : 0)} MB` : `${(megabytes / 1000).toFixed(1)} GB`;
 }
 
 function builtWord(builtAt: number, now: number): string {
-  const since = ago(builtAt, now);
-  return `${new Date(builtAt).toLocaleString()} (${since === "now" ? "just now" : `${since} ago`})`;
+  return `${new Date(builtAt).toLocaleString()} (${sinceWord(builtAt, now)})`;
+}
+
+function sinceWord(time: number, now: number): string {
+  const since = ago(time, now);
+  return since === "now" ? "just now" : `${since} ago`;
 }
 
 /** The names of packages in what the user typed, and what of it is none. */

@@ -5,6 +5,7 @@ import type { Core } from "../orchestrator/index.ts";
 import { isRunning, type MissionHead } from "../protocol/mission.ts";
 import { isContainer, type Workspace } from "../protocol/workspace.ts";
 import type { App } from "./app.ts";
+import type { DiskUse } from "./diskUse.ts";
 import { missionItem, missionTooltip, type MissionNode } from "./missionsView.ts";
 import { plainLabel } from "./words.ts";
 import { missionsByWorkspace, type WorkspaceNode } from "./workspaceNodes.ts";
@@ -14,6 +15,8 @@ type Node = WorkspaceNode | MissionNode;
 
 /** Missions shown below a workspace. */
 const shownMissions = 20;
+/** How often it is told anew how long ago something was. */
+const clockMs = 60_000;
 
 /** Where missions can run: the folders of this window, and the workspaces on record with their missions. */
 export class WorkspacesView implements vscode.TreeDataProvider<Node>, vscode.Disposable {
@@ -21,39 +24,50 @@ export class WorkspacesView implements vscode.TreeDataProvider<Node>, vscode.Dis
   readonly #view: vscode.TreeView<Node>;
   readonly #changed = new vscode.EventEmitter<Node | undefined>();
   readonly onDidChangeTreeData = this.#changed.event;
-  readonly #folders: vscode.Disposable;
+  readonly #usage: DiskUse;
+  readonly #listening: vscode.Disposable[];
+  readonly #clock: NodeJS.Timeout;
   /** The tree is given the same objects each time. */
   readonly #nodes = new Map<string, Node>();
   /** The missions in workspaces, newest first, by the workspace's id. */
   #missions = new Map<string, MissionHead[]>();
   #core: Core | undefined;
 
-  constructor(app: App) {
+  constructor(app: App, usage: DiskUse) {
     this.#app = app;
+    this.#usage = usage;
     this.#view = vscode.window.createTreeView<Node>("openAgent.workspaces", { treeDataProvider: this });
-    this.#folders = vscode.workspace.onDidChangeWorkspaceFolders(() => {
-      this.#changed.fire(undefined);
-    });
+    this.#listening = [
+      vscode.workspace.onDidChangeWorkspaceFolders(() => {
+        this.#changed.fire(undefined);
+      }),
+      usage.onDidChange((workspaceId) => {
+        this.#redraw(workspaceId);
+      }),
+    ];
+    this.#clock = setInterval(() => {
+      if (this.#view.visible) this.#changed.fire(undefined);
+    }, clockMs);
     app.onCore((core) => {
       this.#listen(core);
     });
   }
 
   #listen(core: Core): void {
-    let shown = "";
+    let shown = new Map<string, string | undefined>();
     const update = () => {
-      const heads = core.store.listRunning();
-      const now = JSON.stringify(heads.map(({ id, directory, workspaceId }) => [id, directory, workspaceId]));
-      if (now !== shown) this.#changed.fire(undefined);
-      shown = now;
+      const running = new Map(core.store.listRunning().map(({ id, workspaceId }) => [id, workspaceId]));
+      const ended = [...shown].filter(([id]) => !running.has(id));
+      if (ended.length > 0 || running.size !== shown.size) this.#changed.fire(undefined);
+      for (const [, workspaceId] of ended) if (workspaceId !== undefined) this.#usage.outdate(workspaceId);
+      shown = running;
     };
     core.onHead((head) => {
       update();
       if (head.workspaceId === undefined) return;
-      const node = this.#nodes.get(head.id);
       const isKnown = this.#missions.get(head.workspaceId)?.some(({ id }) => id === head.id);
       if (!isKnown) this.#changed.fire(undefined);
-      else if (node) this.#changed.fire(node);
+      else this.#redraw(head.id);
     });
     core.onRemoved((missionId) => {
       this.#nodes.delete(missionId);
@@ -61,6 +75,11 @@ export class WorkspacesView implements vscode.TreeDataProvider<Node>, vscode.Dis
     });
     core.onReloaded(() => this.#changed.fire(undefined));
     core.onWorkspaces(() => this.#changed.fire(undefined));
+  }
+
+  #redraw(key: string): void {
+    const node = this.#nodes.get(key);
+    if (node) this.#changed.fire(node);
   }
 
   async getChildren(element?: Node): Promise<Node[]> {
@@ -98,8 +117,9 @@ export class WorkspacesView implements vscode.TreeDataProvider<Node>, vscode.Dis
     const { workspaceId } = element;
     if (workspaceId === undefined) return folderItem(element.directory, running);
     const workspace = this.#workspace(workspaceId);
+    const here = running.filter((head) => head.workspaceId === workspaceId).length;
     const item = workspace
-      ? workspaceItem(workspace, running.filter((head) => head.workspaceId === workspaceId).length)
+      ? workspaceItem(workspace, workspaceDescription(workspace, Date.now(), here, this.#usage.of(workspace)))
       : new vscode.TreeItem("…");
     item.collapsibleState = vscode.TreeItemCollapsibleState[this.#missions.has(workspaceId) ? "Collapsed" : "None"];
     return item;
@@ -130,14 +150,13 @@ export class WorkspacesView implements vscode.TreeDataProvider<Node>, vscode.Dis
     }
     const workspace = element.workspaceId === undefined ? undefined : this.#workspace(element.workspaceId);
     if (!workspace) return item;
-    // Those that cannot be measured now are told without.
-    const usage = await this.#app.run("workspaceUsage", { workspaceId: workspace.id }).catch(() => 0);
-    item.tooltip = workspaceTooltip(workspace, usage);
+    item.tooltip = workspaceTooltip(workspace, await this.#usage.measure(workspace));
     return item;
   }
 
   dispose(): void {
-    this.#folders.dispose();
+    clearInterval(this.#clock);
+    for (const one of this.#listening) one.dispose();
     this.#changed.dispose();
     this.#view.dispose();
   }
@@ -161,12 +180,12 @@ function folderItem(directory: string, running: readonly MissionHead[]): vscode.
   return item;
 }
 
-function workspaceItem(workspace: Workspace, running: number): vscode.TreeItem {
+function workspaceItem(workspace: Workspace, description: string): vscode.TreeItem {
   const item = new vscode.TreeItem(plainLabel(workspace.name));
   item.id = workspace.id;
   item.iconPath = workspaceIcon(workspace);
-  item.description = workspaceDescription(workspace, running);
-  item.accessibilityInformation = { label: `${workspace.name}, ${item.description}` };
+  item.description = description;
+  item.accessibilityInformation = { label: `${workspace.name}, ${description}` };
   const built = isContainer(workspace.kind) ? " container" : workspace.kind === "worktree" ? " worktree" : "";
   item.contextValue = `workspace record${built} ${workspace.status}${workspace.initScript ? " scripted" : ""}`;
   return item;

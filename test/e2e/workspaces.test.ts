@@ -58,6 +58,13 @@ describe("a user with a container", function () {
   const tree = () => page.locator('.pane:has(.pane-header[aria-label^="Workspaces"])');
   const row = () => tree().locator(".monaco-list-row").filter({ hasText: "box" }).first();
   const rowShows = (text: string) => row().filter({ hasText: text }).waitFor({ timeout: 60_000 });
+  /** Waits until the row says that so many megabytes are used on disk, those of OpenCode itself aside. */
+  const onDisk = (mb: number) =>
+    eventually(
+      async () => Number(/ (\d+) MB/.exec(await row().innerText())?.[1] ?? 0),
+      (found) => found >= mb && found < mb * 1.4,
+      60_000,
+    );
   const terminalShows = (text: string) =>
     eventually(
       async () => (await page.locator(".terminal-wrapper.active .xterm-rows").allInnerTexts()).join("\n"),
@@ -113,7 +120,7 @@ describe("a user with a container", function () {
     await answerQuickInput(page, packages.join(" "));
     await stepTitled(page, "New Workspace (6 of 6)");
     await page.keyboard.press("Enter");
-    await rowShows("bwrap · ready");
+    await rowShows("bwrap · built just now");
     await notification(page, "box is ready").first().waitFor();
     await scene.picture(page, "workspace-ready");
   });
@@ -139,17 +146,19 @@ describe("a user with a container", function () {
     assert.match(await row().innerText(), /building/);
     await scene.picture(page, "workspace-building");
     await terminalShows("box is ready");
-    await rowShows("ready");
+    await rowShows("built");
   });
 
   it("launches a mission in it, which says where it works", async () => {
     await inline("New Mission Here");
-    const command = "cat /etc/made >made.txt; cat /etc/hostname";
+    const command = "cat /etc/made >made.txt; head -c 20000000 /dev/zero >/opt/made; cat /etc/hostname";
     await launchFrom(page, lineScript("Look inside", bash(command), { text: "Looked." }));
     await turnsEnd(page, 1);
     assert.deepEqual(await inPanel(page, ".answer"), ["Looked."]);
     await panelShows(page, ".facts", ([facts = ""]) => facts.includes("box · bwrap"));
     assert.equal(readFileSync(join(scene.bed.project, "made.txt"), "utf8"), "made inside\n");
+    // What the mission has left on disk is seen once it is done.
+    await onDisk(20);
     await row().locator(".monaco-tl-twistie").click();
     await tree().locator(".monaco-list-row").filter({ hasText: "Look inside" }).first().waitFor();
     await scene.picture(page, "workspace-mission");
@@ -170,6 +179,7 @@ describe("a user with a container", function () {
     await stepTitled(page, "Snapshot of box");
     await answerQuickInput(page, "before");
     await notification(page, "The snapshot “before” of box is kept.").first().waitFor();
+    await onDisk(40);
     const inside = async (line: string) => {
       await runCommand(page, "Notifications: Clear All Notifications");
       await fromMenu("Run Command in Workspace");
@@ -179,7 +189,8 @@ describe("a user with a container", function () {
       await eventually(() => existsSync(ran), Boolean);
       rmSync(ran);
     };
-    await inside("echo changed >/etc/made");
+    await inside("echo changed >/etc/made; head -c 60000000 /dev/zero >/opt/more");
+    await onDisk(100);
     await fromMenu("Restore Snapshot");
     await stepTitled(page, "Snapshots of box");
     await scene.picture(page, "workspace-snapshots");
@@ -188,6 +199,7 @@ describe("a user with a container", function () {
     await scene.picture(page, "workspace-restore");
     await dialog.getByRole("button", { name: "Restore" }).click();
     await notification(page, "box is as it was in the snapshot “before”.").first().waitFor();
+    await onDisk(40);
     await inside("cp /etc/made restored.txt");
     assert.equal(readFileSync(join(scene.bed.project, "restored.txt"), "utf8"), "made inside\n");
   });
