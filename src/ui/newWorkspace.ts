@@ -1,9 +1,17 @@
 import { basename } from "node:path";
 import * as vscode from "vscode";
 import type { CommandInput } from "../orchestrator/index.ts";
-import { distros, isContainer, type BackendKind, type Distro, type Probe } from "../protocol/workspace.ts";
+import {
+  distros,
+  isContainer,
+  type BackendKind,
+  type Distro,
+  type Probe,
+  type WorkspaceLimits,
+} from "../protocol/workspace.ts";
 import type { App } from "./app.ts";
 import { buildWorkspace } from "./building.ts";
+import { askLimits } from "./limitSteps.ts";
 import { askChoice, askText, type Answer, type Choice, type Step } from "./steps.ts";
 import { distroWords, kindWords, parsePackages, wrongName } from "./workspaceWords.ts";
 import { folderPaths } from "./workspacesView.ts";
@@ -18,6 +26,7 @@ interface Draft {
   distro: Distro;
   packages: string[];
   network: "private" | "host";
+  limits: WorkspaceLimits;
 }
 
 type Ask = (step: Step, draft: Draft) => Promise<Answer<Partial<Draft>>>;
@@ -37,7 +46,12 @@ export async function newWorkspace(app: App): Promise<void> {
     name: draft.name,
     kind: draft.kind,
     ...(draft.folder !== "" && { directory: draft.folder }),
-    ...(isContainer(draft.kind) && { distro: draft.distro, packages: draft.packages, network: draft.network }),
+    ...(isContainer(draft.kind) && {
+      distro: draft.distro,
+      packages: draft.packages,
+      network: draft.network,
+      limits: draft.limits,
+    }),
   };
   const { id } = await app.run("createWorkspace", wish);
   await vscode.commands.executeCommand("openAgent.workspaces.focus");
@@ -54,9 +68,10 @@ async function ask(probes: readonly Probe[], names: readonly string[]): Promise<
     distro: "debian-bookworm",
     packages: ["git"],
     network: "private",
+    limits: {},
   };
   for (let index = 0; ;) {
-    const steps = isContainer(draft.kind) ? [...always(probes, names), ...ofContainers] : always(probes, names);
+    const steps = [...always(probes, names), ...ofKind(draft.kind, probes)];
     const step = steps[index];
     if (!step) return draft;
     const answer = await step({ title, number: index + 1, of: steps.length }, draft);
@@ -73,7 +88,13 @@ function always(probes: readonly Probe[], names: readonly string[]): Ask[] {
   return [(step, draft) => askKind(step, draft, probes), (step, draft) => askName(step, draft, names), askFolder];
 }
 
-const ofContainers: readonly Ask[] = [askDistro, askPackages, askNetwork];
+function ofKind(kind: BackendKind, probes: readonly Probe[]): Ask[] {
+  if (!isContainer(kind)) return [];
+  const limits = probes.find((probe) => probe.kind === kind)?.limits ?? [];
+  const ask: Ask = async (step, draft) =>
+    mapped(await askLimits(step, draft.limits, limits), (value) => ({ limits: value }));
+  return [askDistro, askPackages, askNetwork, ...(limits.length > 0 ? [ask] : [])];
+}
 
 async function askKind(step: Step, { kind }: Draft, probes: readonly Probe[]): Promise<Answer<Partial<Draft>>> {
   // A worktree is made with the mission that works in it.
@@ -93,7 +114,8 @@ async function askKind(step: Step, { kind }: Draft, probes: readonly Probe[]): P
     const answer = await askChoice(step, "What the workspace is built on", items, current);
     if (answer === undefined || answer === "back") return answer;
     const missing = others.find((probe) => probe.kind === answer.value);
-    if (!missing) return { value: { kind: answer.value } };
+    // Not every limit holds in every kind.
+    if (!missing) return { value: { kind: answer.value, ...(answer.value !== kind && { limits: {} }) } };
     current = answer.value;
     const detail = [missing.reason, missing.remedy].filter((part) => part !== undefined).join("\n\n");
     await vscode.window.showInformationMessage(`${kindWords[missing.kind].label} is not available here.`, {

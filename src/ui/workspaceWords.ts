@@ -1,4 +1,5 @@
 import type { BackendKind, Distro, Workspace } from "../protocol/workspace.ts";
+import { limitsWord } from "./limitWords.ts";
 import { ago } from "./words.ts";
 
 /** What a kind of workspace is called where there is room, and what is to be known of it. */
@@ -72,11 +73,6 @@ export function workspaceFacts(workspace: Workspace, now: number, usage: number)
   const { kind, directory, repository, distro, packages, network, limits, environment, initScript, builtAt } =
     workspace;
   const isContainer = kind !== "host" && kind !== "worktree";
-  const limited = joined(
-    limits.memoryMb === undefined ? "" : `${limits.memoryMb.toLocaleString("en")} MB of memory`,
-    limits.cpus === undefined ? "" : `${String(limits.cpus)} processors`,
-    limits.processes === undefined ? "" : `${limits.processes.toLocaleString("en")} processes`,
-  );
   const facts: [string, string][] = [
     ["Folder", directory],
     ["Repository", repository ?? ""],
@@ -84,7 +80,7 @@ export function workspaceFacts(workspace: Workspace, now: number, usage: number)
     ["Packages", packages.join(", ")],
     ["Init script", initScript ? `${String(initScript.trimEnd().split("\n").length)} lines` : ""],
     ["Network", !isContainer ? "" : network === "private" ? "private" : "that of this machine"],
-    ["Limits", limited],
+    ["Limits", limitsWord(limits)],
     ["Environment", Object.keys(environment).join(", ")],
     ["Secrets", workspace.secrets.join(", ")],
     ["On disk", usage === 0 ? "" : `${sizeWord(usage)} besides what was built`],

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Locator, Page } from "playwright-core";
+import type { LimitKind } from "../../src/protocol/workspace.ts";
+import { createBackends } from "../../src/workspace/backends.ts";
 import { Templates } from "../../src/workspace/template.ts";
 import { opencodeBinary } from "../fake/bed.ts";
 import { bash } from "../fake/scenarios.ts";
@@ -32,6 +34,8 @@ describe("a user with a container", function () {
   let scene: Scene;
   let page: Page;
 
+  let limits: readonly LimitKind[];
+
   before(async () => {
     scene = await makeScene({
       bed: { templates },
@@ -40,6 +44,7 @@ describe("a user with a container", function () {
       },
     });
     page = await scene.open();
+    ({ limits } = await createBackends({ data: scene.bed.data, templates }).bwrap.probe());
   });
   after(async () => {
     await scene.editor.stop();
@@ -57,6 +62,11 @@ describe("a user with a container", function () {
 
   const tree = () => page.locator('.pane:has(.pane-header[aria-label^="Workspaces"])');
   const row = () => tree().locator(".monaco-list-row").filter({ hasText: "box" }).first();
+  const asks = (number: number) =>
+    quickInput(page)
+      .locator(".quick-input-title")
+      .getByText(new RegExp(`^New Workspace \\(${String(number)} of \\d\\)$`))
+      .waitFor();
   const rowShows = (text: string) => row().filter({ hasText: text }).waitFor({ timeout: 60_000 });
   /** Waits until the row says that so many megabytes are used on disk, those of OpenCode itself aside. */
   const onDisk = (mb: number) =>
@@ -92,38 +102,65 @@ describe("a user with a container", function () {
 
   it("is told why a kind is not available, and how to get it", async function () {
     await runCommand(page, "Open Agent: New Workspace…");
-    await stepTitled(page, "New Workspace (1 of 6)");
+    await asks(1);
     const missing = quickInput(page).locator(".monaco-list-row:has(.codicon-circle-slash)");
     if ((await missing.count()) > 0) {
       await missing.first().click();
       await page.locator(".monaco-dialog-box").getByText("is not available here").waitFor();
       await scene.picture(page, "workspace-unavailable");
       await page.keyboard.press("Escape");
-      await stepTitled(page, "New Workspace (1 of 6)");
+      await asks(1);
     }
     await page.keyboard.press("Escape");
   });
 
   it("creates it in a few steps", async () => {
     await runCommand(page, "Open Agent: New Workspace…");
-    await stepTitled(page, "New Workspace (1 of 6)");
+    await asks(1);
     await scene.picture(page, "workspace-kinds");
     await pickQuickItem(page, "Container (bubblewrap)");
-    await stepTitled(page, "New Workspace (2 of 6)");
+    await asks(2);
     await answerQuickInput(page, "box");
-    await stepTitled(page, "New Workspace (3 of 6)");
+    await asks(3);
     await scene.picture(page, "workspace-folders");
     await page.keyboard.press("Enter");
-    await stepTitled(page, "New Workspace (4 of 6)");
+    await asks(4);
     await page.keyboard.press("Enter");
-    await stepTitled(page, "New Workspace (5 of 6)");
+    await asks(5);
     await answerQuickInput(page, packages.join(" "));
-    await stepTitled(page, "New Workspace (6 of 6)");
+    await asks(6);
     await page.keyboard.press("Enter");
+    // What cannot be limited on a machine is not asked for.
+    if (limits.length > 0) await chooseLimits();
     await rowShows("bwrap · built just now");
     await notification(page, "box is ready").first().waitFor();
     await scene.picture(page, "workspace-ready");
+    const core = scene.bed.core();
+    assert.deepEqual(core.workspaces().workspaces[0]?.limits, limits.includes("processes") ? { processes: 3000 } : {});
+    await core.dispose();
   });
+
+  const chooseLimits = async () => {
+    await asks(7);
+    await quickInput(page).getByText("No Limits").waitFor();
+    assert.equal(await quickInput(page).getByText("Other Memory…").count(), limits.includes("memoryMb") ? 1 : 0);
+    await scene.picture(page, "workspace-limits");
+    if (limits.includes("processes")) {
+      await pickQuickItem(page, "512 processes");
+      await quickInput(page).getByText("Create with These Limits").waitFor();
+      await pickQuickItem(page, "Other Processes…");
+      await answerQuickInput(page, "a few");
+      await quickInput(page).getByText("Type a whole number").waitFor();
+      await scene.picture(page, "workspace-limits-wrong");
+      await answerQuickInput(page, "3000");
+      await quickInput(page)
+        .locator(".monaco-list-row:has(.codicon-check)", { hasText: "3,000 processes" })
+        .last()
+        .waitFor();
+      await scene.picture(page, "workspace-limits-chosen");
+    }
+    await page.keyboard.press("Enter");
+  };
 
   it("is told which line of the init script has failed, and sees the log", async () => {
     await fromMenu("Edit Init Script");

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Workspace } from "../../src/protocol/workspace.ts";
+import { limitsWord, limitWords } from "../../src/ui/limitWords.ts";
 import { sizeWord, workspaceDescription } from "../../src/ui/workspaceWords.ts";
 
 const hour = 3_600_000;
@@ -37,5 +38,26 @@ describe("the words for workspaces", () => {
       "120 MB",
       "2.3 GB",
     ]);
+  });
+
+  it("read amounts of limits as one types them, and nothing else", () => {
+    const { memoryMb, cpus, processes } = limitWords;
+    assert.deepEqual(["6 GB", "1.5g", "1500 MB", "16M"].map(memoryMb.parse), [6144, 1536, 1500, 16]);
+    for (const wrong of ["", "6", "6 TB", "1 MB", "-2 GB", "1.2.3 GB", "1e3 MB"])
+      assert.equal(memoryMb.parse(wrong), undefined);
+    assert.deepEqual(["2", " 0.5 "].map(cpus.parse), [2, 0.5]);
+    for (const wrong of ["0", "", "two", "1,5", "Infinity"]) assert.equal(cpus.parse(wrong), undefined);
+    assert.deepEqual(["1000", "1"].map(processes.parse), [1000, 1]);
+    for (const wrong of ["1.5", "0", "-1", "0x10"]) assert.equal(processes.parse(wrong), undefined);
+  });
+
+  it("read amounts as they say them", () => {
+    for (const mb of [16, 512, 1500, 1536, 4096])
+      assert.equal(limitWords.memoryMb.parse(limitWords.memoryMb.word(mb)), mb);
+    assert.equal(
+      limitsWord({ memoryMb: 1536, cpus: 1, processes: 2000 }),
+      "1.5 GB of memory · 1 processor · 2,000 processes",
+    );
+    assert.equal(limitsWord({}), "");
   });
 });

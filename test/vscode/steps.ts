@@ -32,8 +32,8 @@ async function quickInputTitle(): Promise<string> {
   return (await driver.texts(".quick-input-widget:visible .quick-input-title"))[0] ?? "";
 }
 
-export async function quickInputTitled(title: string): Promise<void> {
-  await eventually(quickInputTitle, (shown) => shown === title);
+export async function quickInputTitled(title: string | RegExp): Promise<void> {
+  await eventually(quickInputTitle, (shown) => (typeof title === "string" ? shown === title : title.test(shown)));
 }
 
 /** Calls a tool as another agent in the editor does. */
