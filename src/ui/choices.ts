@@ -4,6 +4,7 @@ import { formatModel, parseModel } from "../protocol/mission.ts";
 import type { Choices } from "../orchestrator/index.ts";
 import type { Workspace } from "../protocol/workspace.ts";
 import type { App } from "./app.ts";
+import { defaultWorkspaceSetting } from "./defaultWorkspace.ts";
 import { plainLabel } from "./words.ts";
 import { workspaceDescription } from "./workspaceWords.ts";
 
@@ -33,6 +34,8 @@ export interface Place {
   workspace?: Workspace;
   /** In a git worktree that is made for the mission, of the repository that the folder is in. */
   newWorktree?: boolean;
+  /** The workspace is the default of the folder that the mission is begun from. */
+  isDefault?: boolean;
 }
 
 export interface Launch {
@@ -52,18 +55,29 @@ type Item = vscode.QuickPickItem &
 /**
  * Asks in one quick pick for workspace, agent and model, with what was chosen last time preset: Enter starts. Asks nothing
  * when there is nothing to choose from. Undefined when the user thinks better of it.
+ *
+ * @param lostDefault what should be preset and is not there: then a place has to be chosen before anything starts
  */
-export function askLaunch(app: App, places: readonly Place[], first: Place): Promise<Launch | undefined> {
+export function askLaunch(
+  app: App,
+  places: readonly Place[],
+  first: Place,
+  lostDefault?: string,
+): Promise<Launch | undefined> {
   return new Promise((resolve) => {
     const pick = vscode.window.createQuickPick<Item>();
     pick.title = "New Mission (2 of 2)";
-    pick.placeholder = "Enter starts the mission; choose another workspace, agent or model first if you like";
     pick.matchOnDescription = true;
     pick.ignoreFocusOut = true;
     let launch: Launch = { place: first, choice: rememberedChoice(app, first.directory) };
     let choices: Choices | undefined;
+    let lost = lostDefault;
     const draw = () => {
-      pick.items = launchItems(launch, places, choices);
+      pick.placeholder =
+        lost === undefined
+          ? "Enter starts the mission; choose another workspace, agent or model first if you like"
+          : "Choose where the mission works";
+      pick.items = launchItems(launch, places, choices, lost);
       pick.value = "";
     };
     const load = () => {
@@ -74,12 +88,13 @@ export function askLaunch(app: App, places: readonly Place[], first: Place): Pro
         .then((found) => {
           if (launch.place.directory !== directory) return;
           choices = found;
-          if (places.length < 2 && found.agents.length < 2 && found.models.length < 2) finish(launch);
+          if (lost === undefined && places.length < 2 && found.agents.length < 2 && found.models.length < 2)
+            finish(launch);
           else draw();
         })
         // The mission itself will say why OpenCode cannot be asked.
         .catch(() => {
-          finish(launch);
+          if (lost === undefined) finish(launch);
         })
         .finally(() => {
           pick.busy = false;
@@ -100,6 +115,7 @@ export function askLaunch(app: App, places: readonly Place[], first: Place): Pro
       }
       if (item.does === "place") {
         const { place } = item;
+        lost = undefined;
         const isElsewhere = place.directory !== launch.place.directory;
         launch = { place, choice: isElsewhere ? rememberedChoice(app, place.directory) : launch.choice };
         if (isElsewhere) {
@@ -124,28 +140,50 @@ export function askLaunch(app: App, places: readonly Place[], first: Place): Pro
   });
 }
 
-function launchItems({ place, choice }: Launch, places: readonly Place[], choices: Choices | undefined): Item[] {
+function launchItems(
+  { place, choice }: Launch,
+  places: readonly Place[],
+  choices: Choices | undefined,
+  lost: string | undefined,
+): Item[] {
   const model = choice.model ?? (choices?.defaultModel && formatModel(choices.defaultModel));
   const facts = [placeWord(place), choice.agent ?? choices?.defaultAgent ?? "", modelName(choices, model)].filter(
     (fact) => fact !== "",
   );
-  const items: Item[] = [{ does: "start", label: "$(play) Start", description: facts.join(" · "), alwaysShow: true }];
-  if (places.length > 1) items.push(heading("Workspace"), ...places.map((other) => placeItem(other, place)));
+  const items: Item[] = [
+    lost === undefined
+      ? { does: "start", label: "$(play) Start", description: facts.join(" · "), alwaysShow: true }
+      : lostItem(lost),
+  ];
+  if (places.length > 1 || lost !== undefined)
+    items.push(
+      heading("Workspace"),
+      ...places.map((other) => placeItem(other, lost === undefined ? place : undefined)),
+    );
   if (choices && choices.agents.length > 1) items.push(heading("Agent"), ...agentItems(choices, choice.agent));
   if (choices && choices.models.length > 1) items.push(heading("Model"), ...modelItems(choices, choice.model));
   return items;
 }
 
-function placeItem(place: Place, chosen: Place): Item {
+function lostItem(named: string): Item {
+  return {
+    does: "nothing",
+    label: `$(warning) The default workspace “${plainLabel(named)}” is not there`,
+    detail: `Choose where this mission works, or change ${defaultWorkspaceSetting} in the settings.`,
+    alwaysShow: true,
+  };
+}
+
+function placeItem(place: Place, chosen: Place | undefined): Item {
   const { directory, workspace } = place;
   const isChosen =
-    directory === chosen.directory &&
+    directory === chosen?.directory &&
     workspace?.id === chosen.workspace?.id &&
     place.newWorktree === chosen.newWorktree;
   const host = place.newWorktree ? "a git worktree on a branch of its own" : "host";
   const facts = `${workspace ? workspaceDescription(workspace, Date.now()) : host} · ${directory}`;
   const label = mark(isChosen, plainLabel(workspace?.name ?? placeWord(place)));
-  return { does: "place", place, label, description: facts };
+  return { does: "place", place, label, description: place.isDefault ? `default · ${facts}` : facts };
 }
 
 function placeWord({ directory, workspace, newWorktree }: Place): string {

@@ -8,6 +8,7 @@ import { worktreeName } from "../protocol/workspace.ts";
 import type { App } from "./app.ts";
 import { askLaunch, type Place } from "./choices.ts";
 import { connectProvider } from "./connectProvider.ts";
+import { defaultWorkspaceOf } from "./defaultWorkspace.ts";
 import type { MissionPanels } from "./panels.ts";
 import { report } from "./problems.ts";
 import { settings } from "./settings.ts";
@@ -27,7 +28,7 @@ export interface NewMissionOptions {
 export async function newMission(app: App, panels: MissionPanels, options: NewMissionOptions = {}): Promise<void> {
   if (!vscode.workspace.isTrusted)
     throw new OpenAgentError("untrusted", "This workspace is not trusted, so Open Agent runs nothing in it.");
-  const { places, first } = await placesFor(app, options);
+  const { folder, places, first, lostDefault } = await placesFor(app, options);
   if (!first) return;
   const words = await vscode.window.showInputBox({
     title: "New Mission (1 of 2)",
@@ -37,10 +38,10 @@ export async function newMission(app: App, panels: MissionPanels, options: NewMi
     ignoreFocusOut: true,
   });
   if (words === undefined || words.trim() === "") return;
-  const launch = await askLaunch(app, places, first);
+  const launch = await askLaunch(app, places, first, lostDefault);
   if (!launch) return;
   const { directory, workspace } = launch.place;
-  await rememberPlace(app, launch.place, first.directory);
+  await rememberPlace(app, launch.place, folder ?? first.directory);
   const text = options.context === undefined ? words : `${words}\n\n${options.context}`;
   const where = launch.place.newWorktree
     ? await inNewWorktree(app, directory, words)
@@ -58,8 +59,17 @@ async function inNewWorktree(app: App, folder: string, words: string) {
   return { directory: made.folder, workspaceId: made.workspace.id };
 }
 
-/** Where the mission can work, and where it would if the user chose nothing: undefined when he gave up. */
-async function placesFor(app: App, options: NewMissionOptions): Promise<{ places: Place[]; first: Place | undefined }> {
+interface Places {
+  /** The folder that they are those of, where there is one. */
+  folder?: string | undefined;
+  places: Place[];
+  /** Where the mission would work if the user chose nothing: undefined when he gave up. */
+  first: Place | undefined;
+  /** The folder's default that is not there: nothing is to take its place unless the user says so. */
+  lostDefault?: string | undefined;
+}
+
+async function placesFor(app: App, options: NewMissionOptions): Promise<Places> {
   const { workspaces } = (await app.core()).workspaces();
   const inWorkspaces = workspaces.map((workspace): Place => ({ directory: workspace.directory, workspace }));
   if (options.workspaceId !== undefined) {
@@ -73,17 +83,27 @@ async function placesFor(app: App, options: NewMissionOptions): Promise<{ places
   const folders = options.directory === undefined ? folderPaths() : [options.directory];
   const directory = lastFolder(app, folders) ?? (workspaces.length === 0 ? await askFolder() : undefined);
   const all = folders.length === 0 && directory !== undefined ? [directory] : folders;
-  const offered = inWorkspaces.filter((place) => options.directory === undefined || place.directory === directory);
+  // A folder within one of the window is asked for itself.
+  const hasDefault = directory !== undefined && folderPaths().includes(directory);
+  const named = hasDefault ? defaultWorkspaceOf(directory, workspaces) : undefined;
+  const isDefault = ({ workspace }: Place) => workspace !== undefined && workspace.id === named?.workspace?.id;
+  const byDefault = inWorkspaces.filter(isDefault).map((place): Place => ({ ...place, isDefault: true }));
+  const offered = inWorkspaces.filter(
+    (place) => !isDefault(place) && (options.directory === undefined || place.directory === directory),
+  );
   const places = [
+    ...byDefault,
     ...all.map((folder): Place => ({ directory: folder })),
     ...all.filter(isInRepository).map((folder): Place => ({ directory: folder, newWorktree: true })),
     ...offered,
   ];
   const last = directory === undefined ? undefined : app.context.workspaceState.get<string>(placeKey(directory));
   const first =
+    byDefault[0] ??
     places.find((place) => keyOf(place) !== undefined && keyOf(place) === last) ??
     places.find((place) => place.directory === directory);
-  return { places, first: first ?? places[0] };
+  const lostDefault = named && !named.workspace ? named.named : undefined;
+  return { folder: directory, places, first: first ?? places[0], lostDefault };
 }
 
 /** A folder's missions begin in the workspace that they were launched in last. */

@@ -6,6 +6,7 @@ import type { App } from "./app.ts";
 import type { BuildLogs } from "./buildLog.ts";
 import { buildWorkspace, readyWorkspace } from "./building.ts";
 import type { Handler, Parts } from "./commands.ts";
+import { clearDefault, renameDefault, useAsDefault, withDefault } from "./defaultWorkspace.ts";
 import type { DiskUse } from "./diskUse.ts";
 import { forkWorkspace, resetWorkspace, restoreWorkspace, snapshotWorkspace } from "./layerCommands.ts";
 import { newWorkspace } from "./newWorkspace.ts";
@@ -15,6 +16,7 @@ import { editInitScript, editWorkspace } from "./workspaceFiles.ts";
 import { workspaceSecrets } from "./workspaceSecrets.ts";
 import { openShell } from "./workspaceShell.ts";
 import { wrongName } from "./workspaceWords.ts";
+import { folderPaths } from "./workspacesView.ts";
 import { applyWorktree, deleteWorktree, mergeWorktree, pushWorktree, showWorktreePatch } from "./worktreeCommands.ts";
 
 /** How many missions a question names. */
@@ -61,6 +63,10 @@ export function workspaceCommands(
     restoreWorkspace: about("Restore which workspace?", ({ app }, it) => restoreWorkspace(app, it), container),
     resetWorkspace: about("Reset which workspace?", ({ app }, it) => resetWorkspace(app, it), container),
     forkWorkspace: about("Fork which workspace?", ({ app }, it) => forkWorkspace(app, it), container),
+    useAsDefaultWorkspace: about("Use which workspace as the default?", (_, it) => useAsDefault(it, folderPaths())),
+    clearDefaultWorkspace: about("Use which workspace as the default no more?", async ({ app }, it) =>
+      clearDefault(it, withDefault(folderPaths(), it, (await app.core()).workspaces().workspaces)),
+    ),
     renameWorkspace: about("Rename which workspace?", ({ app }, it) => rename(app, it)),
     editWorkspace: about("Edit the settings of which workspace?", (_, it) => editWorkspace(it)),
     workspaceSecrets: about("Set the secrets of which workspace?", ({ app }, it) => workspaceSecrets(app, it)),
@@ -90,8 +96,10 @@ async function rebuild(app: App, workspace: Workspace): Promise<void> {
   if (sure === "Rebuild") await buildWorkspace(app, workspace.id, true);
 }
 
-async function rename(app: App, { id, name }: Workspace): Promise<void> {
-  const others = (await app.core()).workspaces().workspaces.filter((other) => other.id !== id);
+async function rename(app: App, workspace: Workspace): Promise<void> {
+  const { id, name } = workspace;
+  const { workspaces } = (await app.core()).workspaces();
+  const others = workspaces.filter((other) => other.id !== id);
   const renamed = await vscode.window.showInputBox({
     title: "Rename Workspace",
     value: name,
@@ -101,8 +109,10 @@ async function rename(app: App, { id, name }: Workspace): Promise<void> {
         others.map((other) => other.name),
       ),
   });
-  if (renamed !== undefined && renamed.trim() !== name)
-    await app.run("updateWorkspace", { workspaceId: id, name: renamed });
+  if (renamed === undefined || renamed.trim() === name) return;
+  const folders = withDefault(folderPaths(), workspace, workspaces);
+  const updated = await app.run("updateWorkspace", { workspaceId: id, name: renamed });
+  await renameDefault(folders, updated.name);
 }
 
 async function remove(app: App, workspace: Workspace): Promise<void> {

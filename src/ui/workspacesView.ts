@@ -5,6 +5,7 @@ import type { Core } from "../orchestrator/index.ts";
 import { isRunning, type MissionHead } from "../protocol/mission.ts";
 import { isContainer, type Workspace } from "../protocol/workspace.ts";
 import type { App } from "./app.ts";
+import { defaultWorkspaceOf, defaultWorkspaceSetting, withDefault } from "./defaultWorkspace.ts";
 import type { DiskUse } from "./diskUse.ts";
 import { missionItem, missionTooltip, type MissionNode } from "./missionsView.ts";
 import { plainLabel } from "./words.ts";
@@ -40,6 +41,9 @@ export class WorkspacesView implements vscode.TreeDataProvider<Node>, vscode.Dis
     this.#listening = [
       vscode.workspace.onDidChangeWorkspaceFolders(() => {
         this.#changed.fire(undefined);
+      }),
+      vscode.workspace.onDidChangeConfiguration((change) => {
+        if (change.affectsConfiguration(defaultWorkspaceSetting)) this.#changed.fire(undefined);
       }),
       usage.onDidChange((workspaceId) => {
         this.#redraw(workspaceId);
@@ -115,11 +119,16 @@ export class WorkspacesView implements vscode.TreeDataProvider<Node>, vscode.Dis
     const running = this.#core?.store.listRunning().filter(isRunning) ?? [];
     if (element.kind === "mission") return this.#missionItem(element.missionId);
     const { workspaceId } = element;
-    if (workspaceId === undefined) return folderItem(element.directory, running);
-    const workspace = this.#workspace(workspaceId);
+    const workspaces = this.#core?.workspaces().workspaces ?? [];
+    if (workspaceId === undefined) return folderItem(element.directory, running, workspaces);
+    const workspace = workspaces.find(({ id }) => id === workspaceId);
     const here = running.filter((head) => head.workspaceId === workspaceId).length;
     const item = workspace
-      ? workspaceItem(workspace, workspaceDescription(workspace, Date.now(), here, this.#usage.of(workspace)))
+      ? workspaceItem(
+          workspace,
+          workspaceDescription(workspace, Date.now(), here, this.#usage.of(workspace)),
+          withDefault(folderPaths(), workspace, workspaces).length > 0,
+        )
       : new vscode.TreeItem("…");
     item.collapsibleState = vscode.TreeItemCollapsibleState[this.#missions.has(workspaceId) ? "Collapsed" : "None"];
     return item;
@@ -169,25 +178,35 @@ export function folderPaths(): string[] {
     .map(({ uri }) => uri.fsPath);
 }
 
-function folderItem(directory: string, running: readonly MissionHead[]): vscode.TreeItem {
+function folderItem(
+  directory: string,
+  running: readonly MissionHead[],
+  workspaces: readonly Workspace[],
+): vscode.TreeItem {
   const item = new vscode.TreeItem(basename(directory));
   const here = running.filter((head) => head.workspaceId === undefined && head.directory === directory).length;
   item.id = directory;
   item.iconPath = new vscode.ThemeIcon(kindWords.host.icon);
   item.tooltip = directory;
   item.contextValue = "workspace";
-  item.description = here === 0 ? "host" : `host · ${String(here)} running`;
+  const byDefault = defaultWorkspaceOf(directory, workspaces);
+  const lost = byDefault && !byDefault.workspace ? `default “${byDefault.named}” is missing` : "";
+  item.description = ["host", here === 0 ? "" : `${String(here)} running`, lost]
+    .filter((word) => word !== "")
+    .join(" · ");
   return item;
 }
 
-function workspaceItem(workspace: Workspace, description: string): vscode.TreeItem {
+function workspaceItem(workspace: Workspace, facts: string, isDefault: boolean): vscode.TreeItem {
   const item = new vscode.TreeItem(plainLabel(workspace.name));
   item.id = workspace.id;
   item.iconPath = workspaceIcon(workspace);
+  const description = isDefault ? `default · ${facts}` : facts;
   item.description = description;
   item.accessibilityInformation = { label: `${workspace.name}, ${description}` };
   const built = isContainer(workspace.kind) ? " container" : workspace.kind === "worktree" ? " worktree" : "";
-  item.contextValue = `workspace record${built} ${workspace.status}${workspace.initScript ? " scripted" : ""}`;
+  const more = `${workspace.initScript ? " scripted" : ""}${isDefault ? " default" : ""}`;
+  item.contextValue = `workspace record${built} ${workspace.status}${more}`;
   return item;
 }
 

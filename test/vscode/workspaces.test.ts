@@ -23,6 +23,21 @@ const row = (text: string) => `${rows}:has-text("${text}")`;
 const shows = (selector: string, fits: (texts: string[]) => boolean) =>
   eventually(() => driver.texts(selector), fits, 30_000);
 
+const quickRows = ".quick-input-list .monaco-list-row";
+
+/** Opens the second step of a mission that is never begun. */
+async function secondStep(): Promise<void> {
+  await driver.runCommand("Open Agent: New Mission…");
+  await quickInputTitled("New Mission (1 of 2)");
+  await driver.answerQuickInput("Never sent");
+  await quickInputTitled("New Mission (2 of 2)");
+}
+
+const folderSettings = () => vscode.workspace.getConfiguration("openAgent", vscode.Uri.file(workspaceFolder()));
+const defaultSetting = () => ({ ...folderSettings().inspect<string>("defaultWorkspace") });
+const setDefault = (name: string | undefined) =>
+  folderSettings().update("defaultWorkspace", name, vscode.ConfigurationTarget.WorkspaceFolder);
+
 /** Answers the steps for a workspace on the host. */
 async function create(name: string, folder: string): Promise<void> {
   await driver.runCommand("Open Agent: New Workspace…");
@@ -41,6 +56,7 @@ describe("workspaces on the host", () => {
     await vscode.commands.executeCommand("openAgent.workspaces.focus");
   });
   after(async () => {
+    await setDefault(undefined);
     await vscode.commands.executeCommand("openAgent.missions.focus");
   });
 
@@ -69,11 +85,8 @@ describe("workspaces on the host", () => {
     assert.ok(existsSync(join(workspaceFolder(), "at-home.txt")));
     await driver.click(`${row("home")} .monaco-tl-twistie`);
     await shows(row("At home"), (texts) => texts.length === 1);
-    await driver.runCommand("Open Agent: New Mission…");
-    await quickInputTitled("New Mission (1 of 2)");
-    await driver.answerQuickInput("Never sent");
-    await quickInputTitled("New Mission (2 of 2)");
-    const [start = ""] = await shows(".quick-input-list .monaco-list-row", (texts) => texts.length > 4);
+    await secondStep();
+    const [start = ""] = await shows(quickRows, (texts) => texts.length > 4);
     assert.match(start, /home · host/);
     await driver.screenshot("quick-pick-workspace");
     await driver.press("Escape");
@@ -125,10 +138,52 @@ describe("workspaces on the host", () => {
     await vscode.commands.executeCommand("workbench.action.closePanel");
   });
 
-  it("are renamed", async () => {
+  it("are the default of a folder, where new missions begin whatever was used last", async () => {
+    await chooseInContextMenu(row("desk"), "Use as Default for This Folder");
+    await shows(row("desk"), ([text = ""]) => text.includes("default · host"));
+    assert.equal(defaultSetting().workspaceFolderValue, "desk");
+    await driver.screenshot("workspaces-default");
+    await secondStep();
+    const [start = "", first = "", second = ""] = await shows(quickRows, (texts) => texts.length > 4);
+    assert.match(start, /desk · host/);
+    assert.match(first, /desk\s*default · host/);
+    assert.doesNotMatch(second, /default/);
+    await driver.screenshot("quick-pick-default");
+    await driver.press("Escape");
+  });
+
+  it("are not replaced by another when the default of a folder is not there", async () => {
+    await setDefault("gone");
+    await shows(row("project"), ([text = ""]) => text.includes("default “gone” is missing"));
+    await secondStep();
+    const offered = await shows(quickRows, (texts) => texts.length > 4);
+    assert.match(offered[0] ?? "", /The default workspace “gone” is not there/);
+    assert.deepEqual(
+      offered.filter((text) => text.trim().startsWith("Start")),
+      [],
+    );
+    await driver.screenshot("quick-pick-default-lost");
+    // The first line starts nothing.
+    await driver.press("Enter");
+    await quickInputTitled("New Mission (2 of 2)");
+    await driver.pickQuickItem("home");
+    await shows(quickRows, ([start = ""]) => /Start.*home · host/.test(start));
+    await driver.press("Escape");
+    await setDefault("desk");
+    await shows(row("desk"), ([text = ""]) => text.includes("default · host"));
+  });
+
+  it("are renamed, and stay the default", async () => {
     await chooseInContextMenu(row("desk"), "Rename Workspace…");
     await quickInputTitled("Rename Workspace");
     await driver.answerQuickInput("bench");
-    await shows(row("bench"), (texts) => texts.length === 1);
+    await shows(row("bench"), ([text = ""]) => text.includes("default · host"));
+    assert.equal(defaultSetting().workspaceFolderValue, "bench");
+  });
+
+  it("are the default no more when the user says so", async () => {
+    await chooseInContextMenu(row("bench"), "Do Not Use as Default for This Folder");
+    await shows(row("bench"), ([text = ""]) => !text.includes("default"));
+    assert.equal(defaultSetting().workspaceFolderValue, undefined);
   });
 });
