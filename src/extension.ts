@@ -6,6 +6,7 @@ import { BuildLogs } from "./ui/buildLog.ts";
 import { changeHandlers } from "./ui/changeCommands.ts";
 import { ChangeDocuments } from "./ui/changeDocuments.ts";
 import { commandHandlers } from "./ui/commands.ts";
+import { provideContainerFiles } from "./ui/containerFiles.ts";
 import { DiskUse } from "./ui/diskUse.ts";
 import { offerProblems } from "./ui/composerCommands.ts";
 import { provideReports } from "./ui/exchange.ts";
@@ -52,7 +53,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const review = new Review(app, documents);
   context.subscriptions.push(documents, review);
   const [logs, output] = [new BuildLogs(app), new CommandOutput()];
-  context.subscriptions.push(logs, output, provideShells(app), provideWorkspaceFiles(app));
+  context.subscriptions.push(logs, output, provideShells(app), provideWorkspaceFiles(app), provideContainerFiles(app));
   const handlers = {
     ...commandHandlers,
     ...changeHandlers(documents, review),

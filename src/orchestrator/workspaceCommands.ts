@@ -128,6 +128,7 @@ export const workspaceCommands = {
       env: z.record(z.string(), z.string()).default({}),
       stdin: z.string().max(8_000_000).optional(),
       timeoutMs: z.int().min(1).optional(),
+      maxOutput: z.int().min(1).max(32_000_000).optional(),
     }),
     (leader, { workspaceId: id, ...input }, signal): Promise<ExecResult> => leader.workspaces.exec(id, input, signal),
   ),

@@ -10,6 +10,7 @@ import { clearDefault, renameDefault, useAsDefault, withDefault } from "./defaul
 import type { DiskUse } from "./diskUse.ts";
 import { forkWorkspace, resetWorkspace, restoreWorkspace, snapshotWorkspace } from "./layerCommands.ts";
 import { newWorkspace } from "./newWorkspace.ts";
+import { openFiles } from "./openFiles.ts";
 import { duration, stateWord } from "./words.ts";
 import { missionsByWorkspace, workspaceOf } from "./workspaceNodes.ts";
 import { editInitScript, editWorkspace } from "./workspaceFiles.ts";
@@ -58,7 +59,7 @@ export function workspaceCommands(
     showBuildLog: about("Show the build log of which workspace?", (_, { id }) => logs.show(id), container),
     openWorkspaceShell: about("Open a shell in which workspace?", ({ app }, it) => openShell(app, it)),
     runInWorkspace: about("Run a command in which workspace?", ({ app }, it) => output.ask(app, it)),
-    openWorkspaceFiles: about("Open the files of which workspace?", (_, it) => openFiles(it)),
+    openWorkspaceFiles: about("Open the files of which workspace?", ({ app }, it) => openFiles(app, it)),
     snapshotWorkspace: about("Snapshot which workspace?", ({ app }, it) => snapshotWorkspace(app, it), container),
     restoreWorkspace: about("Restore which workspace?", ({ app }, it) => restoreWorkspace(app, it), container),
     resetWorkspace: about("Reset which workspace?", ({ app }, it) => resetWorkspace(app, it), container),
@@ -144,21 +145,6 @@ function whatGoes(core: Core, { id, kind, directory }: Workspace): string {
   ]
     .filter((part) => part !== "")
     .join("\n\n");
-}
-
-async function openFiles({ directory }: Workspace): Promise<void> {
-  const uri = vscode.Uri.file(directory);
-  if (vscode.workspace.getWorkspaceFolder(uri)) {
-    await vscode.commands.executeCommand("revealInExplorer", uri);
-    return;
-  }
-  const [newWindow, add] = ["$(empty-window) Open in New Window", "$(add) Add to This Window"];
-  const items = [{ label: newWindow }, { label: add }];
-  const chosen = await vscode.window.showQuickPick(items, { title: "Open Files", placeHolder: directory });
-  if (chosen?.label === newWindow)
-    await vscode.commands.executeCommand("vscode.openFolder", uri, { forceNewWindow: true });
-  if (chosen?.label === add)
-    vscode.workspace.updateWorkspaceFolders(vscode.workspace.workspaceFolders?.length ?? 0, 0, { uri });
 }
 
 /** Runs commands in workspaces and shows what came of them. */

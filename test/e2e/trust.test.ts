@@ -46,7 +46,7 @@ describe("a workspace that is not trusted", function () {
     await quickInput(page).locator(".label-name").getByText("Open Agent: Show Missions").first().waitFor();
     const offered = await quickInput(page).locator(".monaco-list-row .label-name").allInnerTexts();
     assert.deepEqual(
-      offered.filter((label) => /New Mission|Send|Resume|Restart|Connect|Stop|Delete/.test(label)),
+      offered.filter((label) => /New Mission|Send|Resume|Restart|Connect|Stop|Delete|Files|as Default/.test(label)),
       [],
     );
     await page.keyboard.press("Escape");

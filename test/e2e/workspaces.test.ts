@@ -9,7 +9,15 @@ import { opencodeBinary } from "../fake/bed.ts";
 import { bash } from "../fake/scenarios.ts";
 import { lineScript } from "../fake/script.ts";
 import { eventually } from "../host/eventually.ts";
-import { answerQuickInput, chooseFromMenu, notification, pickQuickItem, quickInput, runCommand } from "../host/page.ts";
+import {
+  answerQuickInput,
+  chooseFromMenu,
+  fillQuickInput,
+  notification,
+  pickQuickItem,
+  quickInput,
+  runCommand,
+} from "../host/page.ts";
 import { installationFolder } from "../host/setup.ts";
 import {
   inPanel,
@@ -40,11 +48,17 @@ describe("a user with a container", function () {
     scene = await makeScene({
       bed: { templates },
       editor: {
-        settings: { "openAgent.opencode.path": opencodeBinary, "terminal.integrated.gpuAcceleration": "off" },
+        settings: {
+          "openAgent.opencode.path": opencodeBinary,
+          "terminal.integrated.gpuAcceleration": "off",
+        },
       },
     });
     page = await scene.open();
-    ({ limits } = await createBackends({ data: scene.bed.data, templates }).bwrap.probe());
+    ({ limits } = await createBackends({
+      data: scene.bed.data,
+      templates,
+    }).bwrap.probe());
   });
   after(async () => {
     await scene.editor.stop();
@@ -52,7 +66,11 @@ describe("a user with a container", function () {
     for (const { id } of core.workspaces().workspaces) await core.run("deleteWorkspace", { workspaceId: id });
     await core.dispose();
     for (const initScript of [script, failing]) {
-      const key = new Templates(templates).keyOf({ packages, initScript, environment: {} });
+      const key = new Templates(templates).keyOf({
+        packages,
+        initScript,
+        environment: {},
+      });
       for (const name of readdirSync(templates))
         if (name.startsWith(key)) rmSync(join(templates, name), { recursive: true, force: true });
     }
@@ -154,7 +172,9 @@ describe("a user with a container", function () {
       await scene.picture(page, "workspace-limits-wrong");
       await answerQuickInput(page, "3000");
       await quickInput(page)
-        .locator(".monaco-list-row:has(.codicon-check)", { hasText: "3,000 processes" })
+        .locator(".monaco-list-row:has(.codicon-check)", {
+          hasText: "3,000 processes",
+        })
         .last()
         .waitFor();
       await scene.picture(page, "workspace-limits-chosen");
@@ -188,7 +208,7 @@ describe("a user with a container", function () {
 
   it("launches a mission in it, which says where it works", async () => {
     await inline("New Mission Here");
-    const command = "cat /etc/made >made.txt; head -c 20000000 /dev/zero >/opt/made; cat /etc/hostname";
+    const command = "cat /etc/made >made.txt; head -c 21000000 /dev/zero >/opt/made; cat /etc/hostname";
     await launchFrom(page, lineScript("Look inside", bash(command), { text: "Looked." }));
     await turnsEnd(page, 1);
     assert.deepEqual(await inPanel(page, ".answer"), ["Looked."]);
@@ -209,6 +229,31 @@ describe("a user with a container", function () {
     await terminalShows("made inside");
     await eventually(() => existsSync(join(scene.bed.project, "shell.txt")), Boolean);
     await scene.picture(page, "workspace-shell");
+  });
+
+  it("opens a file that only the container has, to read it", async () => {
+    const open = async (...names: string[]) => {
+      await fromMenu("Open Files of Workspace");
+      await stepTitled(page, "Files of box");
+      await pickQuickItem(page, "The Container’s Files");
+      for (const name of names) await pickQuickItem(page, name);
+    };
+    await open("opt", "..", "etc");
+    await quickInput(page).locator('input[placeholder="/etc"]').waitFor();
+    await quickInput(page).locator(".label-name").getByText("alternatives", { exact: true }).waitFor();
+    await scene.picture(page, "container-files");
+    await fillQuickInput(page, "made");
+    await pickQuickItem(page, "made");
+    const editor = page.locator(".editor-group-container.active");
+    await editor.locator(".view-lines").getByText("made inside").waitFor();
+    await editor.locator(".monaco-editor").first().click();
+    await page.keyboard.type("x");
+    await editor.getByText("The files of a container are only read here.").waitFor();
+    await scene.picture(page, "container-file");
+    await open("opt", "made");
+    await notification(page, "/opt/made is larger than 20 MB").first().waitFor();
+    await scene.picture(page, "container-file-large");
+    await runCommand(page, "View: Close Editor");
   });
 
   it("takes it back to a snapshot after a question", async () => {

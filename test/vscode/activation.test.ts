@@ -23,6 +23,7 @@ describe("activation", () => {
       "onUri",
       "onWebviewPanel:openAgent.mission",
       "onFileSystem:open-agent-workspace",
+      "onFileSystem:open-agent-container",
     ]);
   });
 
