@@ -57,6 +57,7 @@ async function pickSnapshot(app: App, workspace: Workspace): Promise<string | un
     title: `Snapshots of ${of}`,
     placeholder: "Restore which one?",
     names,
+    icon: "history",
     removeLabel: "Delete Snapshot",
     remove: async (name) => {
       await app.run("deleteSnapshot", { workspaceId, name });
@@ -84,7 +85,7 @@ export async function forkWorkspace(app: App, { id: workspaceId, name: of }: Wor
   const others = (await app.core()).workspaces().workspaces.map(({ name }) => name);
   const name = await vscode.window.showInputBox({
     title: `Fork ${of}`,
-    prompt: "Another workspace that begins with all that is installed and changed in this one",
+    prompt: "Another workspace that begins with all that is installed and changed in this one, and with its secrets",
     value: `${of} 2`,
     validateInput: (text) => wrongName(text, others),
   });

@@ -5,6 +5,8 @@ export interface RemovablePick {
   title: string;
   placeholder: string;
   names: readonly string[];
+  /** The codicon of each. */
+  icon: string;
   /** What the bin at each name says. */
   removeLabel: string;
   /** Deletes a name; gives those that are left. */
@@ -15,11 +17,12 @@ export interface RemovablePick {
 
 /** Lets the user choose one of several names, each of which can be deleted there. Undefined when he thinks better of it. */
 export async function pickRemovable(options: RemovablePick): Promise<string | undefined> {
-  const { title, placeholder, names, removeLabel, remove, last } = options;
+  const { title, placeholder, names, icon, removeLabel, remove, last } = options;
+  const iconPath = new vscode.ThemeIcon(icon);
   const buttons = [{ iconPath: new vscode.ThemeIcon("trash"), tooltip: removeLabel }];
   const pick = vscode.window.createQuickPick();
   const draw = (shown: readonly string[]) => {
-    pick.items = [...shown.map((label) => ({ label, buttons })), ...(last ? [last] : [])];
+    pick.items = [...shown.map((label) => ({ label, iconPath, buttons })), ...(last ? [last] : [])];
   };
   const removing = async (name: string) => {
     pick.busy = true;

@@ -14,6 +14,7 @@ export async function workspaceSecrets(app: App, { id: workspaceId, name: of }: 
     title: `Secrets of ${of}`,
     placeholder: "Environment variables that are kept in the editor’s secret storage; choose one to set it",
     names: names(),
+    icon: "key",
     removeLabel: "Delete Secret",
     remove: async (name) => {
       await app.run("setWorkspaceSecret", { workspaceId, name });
@@ -26,6 +27,7 @@ export async function workspaceSecrets(app: App, { id: workspaceId, name: of }: 
   const value = await vscode.window.showInputBox({
     title: `Secret ${name} of ${of}`,
     prompt: "It is in the environment of whatever runs in the workspace, and is taken out of what missions show.",
+    placeHolder: "Value",
     password: true,
     ignoreFocusOut: true,
     validateInput: (text) => (text === "" ? "A secret has a value." : undefined),

@@ -256,6 +256,39 @@ describe("a user with a container", function () {
     await runCommand(page, "View: Close Editor");
   });
 
+  it("gives it a secret, of which only the name is seen", async () => {
+    await fromMenu("Secrets of Workspace");
+    await stepTitled(page, "Secrets of box");
+    await scene.picture(page, "workspace-secrets-none");
+    await pickQuickItem(page, "Add Secret…");
+    await stepTitled(page, "New Secret of box");
+    await answerQuickInput(page, "DEPLOY_TOKEN");
+    await stepTitled(page, "Secret DEPLOY_TOKEN of box");
+    await scene.picture(page, "workspace-secret-value");
+    await answerQuickInput(page, "hush-hush");
+    await notification(page, "The secret DEPLOY_TOKEN of box is set.").first().waitFor();
+    await fromMenu("Secrets of Workspace");
+    await stepTitled(page, "Secrets of box");
+    await quickInput(page).locator(".label-name").getByText("DEPLOY_TOKEN", { exact: true }).waitFor();
+    await scene.picture(page, "workspace-secrets");
+    assert.equal((await page.locator("body").innerText()).includes("hush-hush"), false);
+    await page.keyboard.press("Escape");
+  });
+
+  it("forks it, and deletes the fork", async () => {
+    await fromMenu("Fork Workspace");
+    await stepTitled(page, "Fork box");
+    await scene.picture(page, "workspace-fork");
+    await answerQuickInput(page, "fork");
+    await notification(page, "fork is ready, a fork of box.").first().waitFor({ timeout: 60_000 });
+    const fork = tree().locator(".monaco-list-row").filter({ hasText: "fork" });
+    await fork.filter({ hasText: "built just now" }).waitFor();
+    await scene.picture(page, "workspace-forked");
+    await chooseFromMenu(page, fork, "Delete Workspace");
+    await page.locator(".monaco-dialog-box").getByRole("button", { name: "Delete" }).click();
+    await fork.waitFor({ state: "detached" });
+  });
+
   it("takes it back to a snapshot after a question", async () => {
     await fromMenu("Snapshot Workspace");
     await stepTitled(page, "Snapshot of box");
@@ -284,6 +317,17 @@ describe("a user with a container", function () {
     await onDisk(40);
     await inside("cp /etc/made restored.txt");
     assert.equal(readFileSync(join(scene.bed.project, "restored.txt"), "utf8"), "made inside\n");
+  });
+
+  it("takes it back to what was built after a question", async () => {
+    await fromMenu("Reset Workspace");
+    const dialog = page.locator(".monaco-dialog-box");
+    await dialog.waitFor();
+    await scene.picture(page, "workspace-reset");
+    await dialog.getByRole("button", { name: "Reset" }).click();
+    await notification(page, "box is as it was built.").first().waitFor();
+    // The snapshot is there still, what it was taken of is not.
+    await onDisk(20);
   });
 
   it("deletes it and keeps the folder", async () => {
