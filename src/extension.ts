@@ -10,6 +10,7 @@ import { provideContainerFiles } from "./ui/containerFiles.ts";
 import { DiskUse } from "./ui/diskUse.ts";
 import { offerProblems } from "./ui/composerCommands.ts";
 import { provideReports } from "./ui/exchange.ts";
+import { provideConfigurations } from "./ui/configuration.ts";
 import { provideWorkspaceFiles } from "./ui/workspaceFiles.ts";
 import { registerTools } from "./ui/languageModelTools.ts";
 import { MissionsView } from "./ui/missionsView.ts";
@@ -53,7 +54,14 @@ export function activate(context: vscode.ExtensionContext): void {
   const review = new Review(app, documents);
   context.subscriptions.push(documents, review);
   const [logs, output] = [new BuildLogs(app), new CommandOutput()];
-  context.subscriptions.push(logs, output, provideShells(app), provideWorkspaceFiles(app), provideContainerFiles(app));
+  context.subscriptions.push(
+    logs,
+    output,
+    provideShells(app),
+    provideWorkspaceFiles(app),
+    provideContainerFiles(app),
+    provideConfigurations(app),
+  );
   const handlers = {
     ...commandHandlers,
     ...changeHandlers(documents, review),

@@ -7,7 +7,7 @@ import type { FileDiff } from "../protocol/changes.ts";
 import type { EngineEvent, SessionInfo } from "../protocol/event.ts";
 import type { CommandCall, FileAttachment } from "../protocol/attachment.ts";
 import type { ModelRef, PermissionReply } from "../protocol/mission.ts";
-import type { McpStatus } from "../protocol/configuration.ts";
+import type { McpStatus, RunningConfiguration } from "../protocol/configuration.ts";
 import type { MissionView } from "../protocol/reduce.ts";
 import type { RawEvent } from "./normalise.ts";
 import type { StreamSignal } from "./stream.ts";
@@ -183,6 +183,7 @@ export interface Engine {
     code: string | undefined,
     signal: AbortSignal,
   ): Promise<void>;
+  configuration(directory: string): Promise<RunningConfiguration>;
   /** How it gets on with the MCP servers of a directory, by their names. */
   mcpServers(directory: string): Promise<Record<string, McpStatus>>;
   /** Connects an MCP server anew. */

@@ -1,6 +1,7 @@
 import type { OpencodeClient, PermissionRequest, QuestionRequest, Session } from "@opencode-ai/sdk/v2/client";
 import type { Disposable } from "../base/lifetime.ts";
 import { OpenAgentError } from "../base/errors.ts";
+import { withoutSecrets, type RunningConfiguration } from "../protocol/configuration.ts";
 import type { MissionView } from "../protocol/reduce.ts";
 import { answer, openClient, unlimitedUntil, whole } from "./client.ts";
 import { commandList } from "./commandList.ts";
@@ -93,6 +94,7 @@ export function engineV1(id: string, connection: Connection): Engine {
       );
       await answer("finish the login", request);
     },
+    configuration: (directory) => runningConfiguration(client, directory),
     mcpServers: async (directory) => {
       const all = await answer("list the MCP servers", client.mcp.status({ directory }));
       return Object.fromEntries(
@@ -116,6 +118,25 @@ export function engineV1(id: string, connection: Connection): Engine {
       await answer("read its configuration anew", client.instance.dispose({ directory }));
     },
     tryModel: (directory, model, signal) => tryModel(client, directory, model, signal),
+  };
+}
+
+async function runningConfiguration(client: OpencodeClient, directory: string): Promise<RunningConfiguration> {
+  const config = fields(await answer("tell its configuration", client.config.get({ directory })));
+  const agents = await answer("list its agents", client.app.agents({ directory }));
+  const commands = await commandList(client, directory);
+  const list = (value: unknown) => (Array.isArray(value) ? value.map(String) : []);
+  const mcp = Object.entries(fields(config["mcp"])).map(([name, value]) => [name, withoutSecrets(fields(value))]);
+  return {
+    agents: agents
+      .filter(({ hidden }) => hidden !== true)
+      .map(({ name }) => name)
+      .sort(),
+    commands: commands.map(({ name }) => name).sort(),
+    instructions: list(config["instructions"]),
+    plugins: list(config["plugin"]),
+    mcp: Object.fromEntries(mcp) as RunningConfiguration["mcp"],
+    permission: config["permission"] ?? {},
   };
 }
 

@@ -216,9 +216,13 @@ export const commands = {
     return leader.choices(await leader.engines.main.ensure(), input.directory);
   }),
   /** What a message of a mission in this directory can call as `/name`. */
-  commands: command(z.object({ directory }), async (leader, input): Promise<CommandChoice[]> => {
-    return (await leader.engineFor(input.directory)).commands(input.directory);
-  }),
+  commands: command(
+    z.object({ directory, missionId: missionId.optional() }),
+    async (leader, { directory: path, missionId: id }): Promise<CommandChoice[]> => {
+      const engine = id === undefined ? leader.engineFor(path) : leader.engineOf(leader.store.head(id));
+      return (await engine).commands(path);
+    },
+  ),
   providers: command(z.object({ directory }), async (leader, input): Promise<Provider[]> => {
     return (await leader.engineFor(input.directory)).providers(input.directory);
   }),

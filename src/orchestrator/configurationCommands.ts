@@ -1,6 +1,12 @@
 import { isAbsolute } from "node:path";
 import { z } from "zod";
-import type { GeneratedConfiguration, McpServer, McpStatus, Part } from "../protocol/configuration.ts";
+import {
+  knownPart,
+  type GeneratedConfiguration,
+  type McpServer,
+  type McpStatus,
+  type RunningConfiguration,
+} from "../protocol/configuration.ts";
 import { serverInside } from "../protocol/mission.ts";
 import { hasOwnServer } from "../protocol/workspace.ts";
 import { command } from "./command.ts";
@@ -29,7 +35,7 @@ export const configurationCommands = {
   /** All that workspaces can choose from, and what of it cannot be used. */
   knownParts: command(z.object({}), (leader): Omit<GeneratedConfiguration, "folder"> => {
     const { parts, problems } = leader.configurations.all();
-    return { parts: parts.map(described), problems };
+    return { parts: parts.map(knownPart), problems };
   }),
   /** What is generated for the missions of a workspace, or for those of none. */
   generatedConfiguration: command(z.object({ workspaceId: workspaceId.optional() }), (leader, input) =>
@@ -90,16 +96,16 @@ export const configurationCommands = {
       saveAsTemplate(leader, id, name, replace);
     },
   ),
+  /** What the OpenCode goes by that runs for a directory; undefined when none does. */
+  runningConfiguration: command(place, async (leader, input): Promise<RunningConfiguration | undefined> =>
+    leader.engines.connected(serverOf(leader, input))?.configuration(input.directory),
+  ),
   /** Generates it anew where a server runs; elsewhere that happens at its start. */
   syncConfiguration: command(z.object({ workspaceId: workspaceId.optional() }), async (leader, input) => {
     await leader.sync();
     return generated(leader, input.workspaceId);
   }),
 };
-
-function described({ kind, name, description }: Part): Pick<Part, "kind" | "name" | "description"> {
-  return { kind, name, ...(description !== undefined && { description }) };
-}
 
 function generated(leader: Leader, id: string | undefined): GeneratedConfiguration {
   const workspace = id === undefined ? undefined : leader.workspaces.get(id);

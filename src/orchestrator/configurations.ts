@@ -11,6 +11,7 @@ import {
   describeProblem,
   isSame,
   isSelected,
+  knownPart,
   partKinds,
   type GeneratedConfiguration,
   type Part,
@@ -128,9 +129,7 @@ export class Configurations {
     const all = [...problems, ...(this.#refused.get(folder) ?? [])];
     return {
       folder: configurationIn(folder),
-      parts: parts
-        .filter((part) => !all.some((problem) => isSame(problem, part)))
-        .map(({ kind, name, description }) => ({ kind, name, ...(description !== undefined && { description }) })),
+      parts: parts.filter((part) => !all.some((problem) => isSame(problem, part))).map(knownPart),
       problems: all,
     };
   }

@@ -58,12 +58,43 @@ export interface McpStatus {
   error?: string;
 }
 
+/** What is told of a part; of an MCP server's entry without the values of variables and headers. */
+export type KnownPart = Pick<Part, "kind" | "name" | "description" | "entry">;
+
+export function knownPart({ kind, name, description, entry }: Part): KnownPart {
+  const known = { kind, name, ...(description !== undefined && { description }) };
+  if (entry === undefined) return known;
+  return { ...known, entry: kind === "mcps" ? withoutSecrets(entry as Record<string, unknown>) : entry };
+}
+
 /** What is generated for a server, and what was left out. */
 export interface GeneratedConfiguration {
   /** The folder that OpenCode reads; it may not be there before the server's first start. */
   folder: string;
-  parts: Pick<Part, "kind" | "name" | "description">[];
+  parts: KnownPart[];
   problems: PartProblem[];
+}
+
+/** What OpenCode goes by in a directory, as far as that can be generated. Values of variables and headers are left out. */
+export interface RunningConfiguration {
+  agents: string[];
+  /** With the skills, which can be called like commands. */
+  commands: string[];
+  instructions: string[];
+  plugins: string[];
+  mcp: Record<string, unknown>;
+  permission: unknown;
+}
+
+/** An MCP server's entry with the names of its variables and headers, but without their values. */
+export function withoutSecrets(entry: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const { environment, headers, ...rest } = entry;
+  const names = (values: unknown) => Object.keys(Object(values) as object);
+  return {
+    ...rest,
+    ...(environment !== undefined && { environment: names(environment) }),
+    ...(headers !== undefined && { headers: names(headers) }),
+  };
 }
 
 /** The words of a problem, with what it is about. */

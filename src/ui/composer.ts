@@ -8,6 +8,7 @@ import { mimeOf, type CommandCall, type FileAttachment } from "../protocol/attac
 import { parseCommand } from "../protocol/compose.ts";
 import { missionDigest } from "../protocol/digest.ts";
 import type { HostMessage, PageRequests } from "../protocol/panel.ts";
+import type { MissionHead } from "../protocol/mission.ts";
 import type { App } from "./app.ts";
 import { problemsBelow, problemsReference, terminalReference, uriReference, type Reference } from "./references.ts";
 import { Suggestions } from "./suggestions.ts";
@@ -31,7 +32,7 @@ export function composerHandlers(
   return {
     send: async ({ text, attachments }) => {
       const id = missionId();
-      const command = await commandIn(suggestions, head().directory, text);
+      const command = await commandIn(suggestions, head(), text);
       await app.run("sendMessage", {
         missionId: id,
         text,
@@ -41,7 +42,7 @@ export function composerHandlers(
     },
     editMessage: async ({ queueId, text }) => {
       const id = missionId();
-      const command = await commandIn(suggestions, head().directory, text);
+      const command = await commandIn(suggestions, head(), text);
       await app.run("editMessage", { missionId: id, queueId, text, ...(command && { command }) });
     },
     suggest: async ({ id, trigger, query }) => {
@@ -72,10 +73,10 @@ export function composerHandlers(
  * The command that a text calls, if it does.
  * @throws OpenAgentError `unknown_command` for a word after a slash that is none, unless it looks like a path
  */
-async function commandIn(suggestions: Suggestions, directory: string, text: string): Promise<CommandCall | undefined> {
+async function commandIn(suggestions: Suggestions, head: MissionHead, text: string): Promise<CommandCall | undefined> {
   const call = parseCommand(text);
   if (!call) return undefined;
-  const known = await suggestions.commands(directory);
+  const known = await suggestions.commands(head);
   if (known.some(({ name }) => name === call.name)) return call;
   if (call.name.includes("/")) return undefined;
   throw new OpenAgentError(

@@ -1,3 +1,4 @@
+import { homedir } from "node:os";
 import * as vscode from "vscode";
 import { permissionModes, type PermissionMode } from "../protocol/permission.ts";
 
@@ -12,6 +13,8 @@ export interface Settings {
   spendAlert: number;
   notify: { done: boolean; failed: boolean; waiting: boolean };
   permissions: PermissionMode;
+  library?: string;
+  containerOpenCode: "inside" | "outside";
 }
 
 export function settings(): Settings {
@@ -28,6 +31,10 @@ export function settings(): Settings {
     passEnvironment,
     maxParallelMissions: values.get<number>("maxParallelMissions") ?? 4,
     permissions: permissionModes.find((mode) => mode === values.get("permissions")) ?? "ask",
+    ...(text("library.path") !== undefined && {
+      library: (text("library.path") ?? "").replace(/^~(?=$|[/\\])/, homedir()),
+    }),
+    containerOpenCode: values.get("container.opencode") === "outside" ? "outside" : "inside",
     keepRunning: values.get<boolean>("keepRunning") ?? true,
     spendAlert: values.get<number>("spendAlert") ?? 0,
     notify: {

@@ -24,16 +24,16 @@ export class Suggestions {
   }
 
   find(core: Core, head: MissionHead, trigger: "/" | "@", query: string): Promise<Suggestion[]> {
-    return trigger === "/" ? this.#commands(head.directory, query) : this.#context(core, head, query);
+    return trigger === "/" ? this.#commands(head, query) : this.#context(core, head, query);
   }
 
-  /** The commands of a directory. Rejects when OpenCode cannot be asked. */
-  commands(directory: string): Promise<CommandChoice[]> {
-    return this.#remember(`commands:${directory}`, () => this.#app.run("commands", { directory }));
+  /** The commands that a mission can call. Rejects when OpenCode cannot be asked. */
+  commands({ id: missionId, directory, server }: MissionHead): Promise<CommandChoice[]> {
+    return this.#remember(`commands:${server}:${directory}`, () => this.#app.run("commands", { directory, missionId }));
   }
 
-  async #commands(directory: string, query: string): Promise<Suggestion[]> {
-    const commands = await this.commands(directory);
+  async #commands(head: MissionHead, query: string): Promise<Suggestion[]> {
+    const commands = await this.commands(head);
     return fuzzyBest(query, commands, ({ name }) => name, most).map(({ name, description, source, hints }) => ({
       key: `command:${name}`,
       label: `/${name}`,

@@ -9,10 +9,13 @@ import type { Handler, Parts } from "./commands.ts";
 import { clearDefault, renameDefault, useAsDefault, withDefault } from "./defaultWorkspace.ts";
 import type { DiskUse } from "./diskUse.ts";
 import { forkWorkspace, resetWorkspace, restoreWorkspace, snapshotWorkspace } from "./layerCommands.ts";
+import { showGeneratedConfiguration } from "./configuration.ts";
+import { mcpServers } from "./mcpServers.ts";
 import { newWorkspace } from "./newWorkspace.ts";
 import { openFiles } from "./openFiles.ts";
 import { duration, stateWord } from "./words.ts";
-import { missionsByWorkspace, workspaceOf } from "./workspaceNodes.ts";
+import { isWorkspaceNode, missionsByWorkspace, workspaceOf, workspaceWith } from "./workspaceNodes.ts";
+import { newWorkspaceFromTemplate, saveAsTemplate } from "./templateCommands.ts";
 import { editInitScript, editWorkspace } from "./workspaceFiles.ts";
 import { workspaceSecrets } from "./workspaceSecrets.ts";
 import { openShell } from "./workspaceShell.ts";
@@ -70,6 +73,13 @@ export function workspaceCommands(
     ),
     renameWorkspace: about("Rename which workspace?", ({ app }, it) => rename(app, it)),
     editWorkspace: about("Edit the settings of which workspace?", (_, it) => editWorkspace(it)),
+    saveAsTemplate: about("Save which workspace as a template?", ({ app }, it) => saveAsTemplate(app, it)),
+    newWorkspaceFromTemplate: ({ app }) => newWorkspaceFromTemplate(app),
+    mcpServers: ({ app }) => mcpServers(app),
+    showGeneratedConfiguration: async ({ app }, argument) => {
+      const asked = isWorkspaceNode(argument) ? argument.workspaceId : undefined;
+      await showGeneratedConfiguration(app, asked === undefined ? undefined : workspaceWith(await app.core(), asked));
+    },
     workspaceSecrets: about("Set the secrets of which workspace?", ({ app }, it) => workspaceSecrets(app, it)),
     editInitScript: about("Edit the init script of which workspace?", (_, it) => editInitScript(it), container),
     mergeWorktree: about("Merge which worktree?", ({ app }, it) => mergeWorktree(app, it), worktree),

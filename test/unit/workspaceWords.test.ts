@@ -15,6 +15,7 @@ const box: Workspace = {
   limits: {},
   environment: {},
   secrets: [],
+  selection: {},
   createdAt: 0,
   builtAt: 10 * hour,
 };
