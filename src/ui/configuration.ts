@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import * as vscode from "vscode";
-import { describeProblem, withoutSecrets, type GeneratedConfiguration } from "../protocol/configuration.ts";
+import { describeProblem, type GeneratedConfiguration } from "../protocol/configuration.ts";
 import type { Workspace } from "../protocol/workspace.ts";
 import type { App } from "./app.ts";
 import { workspaceWith } from "./workspaceNodes.ts";
@@ -64,13 +64,12 @@ function generated({ parts, folder, problems }: GeneratedConfiguration): object 
     of(...kinds)
       .map(({ name }) => name)
       .sort();
-  const servers = of("mcps").map(({ name, entry }) => [name, withoutSecrets(Object(entry) as Record<string, unknown>)]);
   return {
     agents: names("agents"),
     commands: names("commands", "skills"),
     instructions: names("rules").map((name) => join(folder, "rules", `${name}.md`)),
     plugins: of("plugins").map(({ entry }) => entry),
-    mcp: Object.fromEntries(servers) as object,
+    mcp: Object.fromEntries(of("mcps").map(({ name, entry }) => [name, entry])) as object,
     tools: names("tools"),
     leftOut: problems.map(describeProblem),
   };

@@ -1,6 +1,7 @@
 import * as vscode from "vscode";
 import { describeError, OpenAgentError } from "../base/errors.ts";
 import type { McpServer, McpStatus } from "../protocol/configuration.ts";
+import { addMcpServer } from "./addMcpServer.ts";
 import type { App } from "./app.ts";
 import { report } from "./problems.ts";
 
@@ -87,52 +88,10 @@ function callOf({ command, url }: McpServer["entry"]): string {
 function actions(app: App): Item[] {
   return [
     { label: "", kind: vscode.QuickPickItemKind.Separator },
-    { label: "$(add) Add MCP Server…", alwaysShow: true, run: () => addServer(app) },
+    { label: "$(add) Add MCP Server…", alwaysShow: true, run: () => addMcpServer(app) },
     { label: "$(cloud-download) Import from the Editor’s mcp.json…", alwaysShow: true, run: () => importServers(app) },
     { label: "$(json) Edit the List", alwaysShow: true, run: () => openList(app) },
   ];
-}
-
-async function addServer(app: App): Promise<void> {
-  const title = "Add MCP Server";
-  const names = (await app.run("mcpServers", { directory: (await app.core()).paths.root })).map(({ name }) => name);
-  const name = await vscode.window.showInputBox({
-    title,
-    prompt: "Its name, with which its tools begin",
-    ignoreFocusOut: true,
-    validateInput: (text) =>
-      !/^[A-Za-z0-9_-]{1,64}$/.test(text)
-        ? "A name has letters, digits, “-” and “_”."
-        : names.includes(text)
-          ? `There is an MCP server “${text}” already.`
-          : undefined,
-  });
-  if (name === undefined) return;
-  const call = await vscode.window.showInputBox({
-    title,
-    prompt: "Its command line, or its URL",
-    placeHolder: "npx -y @playwright/mcp   or   https://example.org/mcp",
-    ignoreFocusOut: true,
-    validateInput: (text) => (text.trim() === "" ? "A server has a command or a URL." : undefined),
-  });
-  if (call === undefined) return;
-  const scopes = [
-    { label: "Wherever missions run", detail: "In a container it runs inside.", scope: "workspace" },
-    { label: "On this machine only", detail: "Missions in containers do not have it.", scope: "global" },
-  ];
-  const where = await vscode.window.showQuickPick(scopes, { title, placeHolder: "Where does it run?" });
-  if (!where) return;
-  const isUrl = /^https?:\/\//i.test(call.trim());
-  const server = isUrl
-    ? { type: "remote", url: call.trim(), enabled: true, scope: where.scope }
-    : { type: "local", command: words(call), enabled: true, scope: where.scope };
-  await app.run("setMcpServer", { name, server });
-  void vscode.window.showInformationMessage(`The next mission has the MCP server ${name}.`);
-}
-
-/** Words in quotes stay together. */
-function words(line: string): string[] {
-  return [...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(([, one, two, three]) => one ?? two ?? three ?? "");
 }
 
 async function openList(app: App): Promise<vscode.TextEditor> {

@@ -12,7 +12,7 @@ import {
 import type { App } from "./app.ts";
 import { buildWorkspace } from "./building.ts";
 import { askLimits } from "./limitSteps.ts";
-import { askChoice, askText, type Answer, type Choice, type Step } from "./steps.ts";
+import { askChoice, askSteps, askText, mapped, type Answer, type Ask, type Choice, type Step } from "./steps.ts";
 import { distroWords, kindWords, parsePackages, wrongName } from "./workspaceWords.ts";
 import { folderPaths } from "./workspacesView.ts";
 
@@ -28,8 +28,6 @@ interface Draft {
   network: "private" | "host";
   limits: WorkspaceLimits;
 }
-
-type Ask = (step: Step, draft: Draft) => Promise<Answer<Partial<Draft>>>;
 
 /** Asks step by step for a workspace, makes it, and builds it where it is a container. */
 export async function newWorkspace(app: App): Promise<void> {
@@ -59,9 +57,9 @@ export async function newWorkspace(app: App): Promise<void> {
 }
 
 /** Undefined when the user gives up. */
-async function ask(probes: readonly Probe[], names: readonly string[]): Promise<Draft | undefined> {
+function ask(probes: readonly Probe[], names: readonly string[]): Promise<Draft | undefined> {
   const first = probes.find(({ kind, available }) => available && isContainer(kind))?.kind ?? "host";
-  let draft: Draft = {
+  const draft: Draft = {
     kind: first,
     name: "",
     folder: folderPaths()[0] ?? "",
@@ -70,28 +68,17 @@ async function ask(probes: readonly Probe[], names: readonly string[]): Promise<
     network: "private",
     limits: {},
   };
-  for (let index = 0; ;) {
-    const steps = [...always(probes, names), ...ofKind(draft.kind, probes)];
-    const step = steps[index];
-    if (!step) return draft;
-    const answer = await step({ title, number: index + 1, of: steps.length }, draft);
-    if (answer === undefined) return undefined;
-    if (answer === "back") index--;
-    else {
-      draft = { ...draft, ...answer.value };
-      index++;
-    }
-  }
+  return askSteps(title, draft, ({ kind }) => [...always(probes, names), ...ofKind(kind, probes)]);
 }
 
-function always(probes: readonly Probe[], names: readonly string[]): Ask[] {
+function always(probes: readonly Probe[], names: readonly string[]): Ask<Draft>[] {
   return [(step, draft) => askKind(step, draft, probes), (step, draft) => askName(step, draft, names), askFolder];
 }
 
-function ofKind(kind: BackendKind, probes: readonly Probe[]): Ask[] {
+function ofKind(kind: BackendKind, probes: readonly Probe[]): Ask<Draft>[] {
   if (!isContainer(kind)) return [];
   const limits = probes.find((probe) => probe.kind === kind)?.limits ?? [];
-  const ask: Ask = async (step, draft) =>
+  const ask: Ask<Draft> = async (step, draft) =>
     mapped(await askLimits(step, draft.limits, limits), (value) => ({ limits: value }));
   return [askDistro, askPackages, askNetwork, ...(limits.length > 0 ? [ask] : [])];
 }
@@ -185,8 +172,4 @@ async function askNetwork(step: Step, { network }: Draft): Promise<Answer<Partia
     },
   ];
   return mapped(await askChoice(step, "The network inside", items, network), (value) => ({ network: value }));
-}
-
-function mapped<T>(answer: Answer<T>, make: (value: T) => Partial<Draft>): Answer<Partial<Draft>> {
-  return answer === undefined || answer === "back" ? answer : { value: make(answer.value) };
 }

@@ -76,3 +76,32 @@ function shown<T>(
     input.show();
   });
 }
+
+/** Asks for a part of what is asked for in all. */
+export type Ask<Draft> = (step: Step, draft: Draft) => Promise<Answer<Partial<Draft>>>;
+
+/** Asks step by step, and back; which steps there are may follow from the answers. Undefined when the user gives up. */
+export async function askSteps<Draft>(
+  title: string,
+  first: Draft,
+  stepsFor: (draft: Draft) => readonly Ask<Draft>[],
+): Promise<Draft | undefined> {
+  let draft = first;
+  for (let index = 0; ;) {
+    const steps = stepsFor(draft);
+    const ask = steps[index];
+    if (!ask) return draft;
+    const answer = await ask({ title, number: index + 1, of: steps.length }, draft);
+    if (answer === undefined) return undefined;
+    if (answer === "back") index--;
+    else {
+      draft = { ...draft, ...answer.value };
+      index++;
+    }
+  }
+}
+
+/** An answer as a part of something else. */
+export function mapped<T, U>(answer: Answer<T>, make: (value: T) => U): Answer<U> {
+  return answer === undefined || answer === "back" ? answer : { value: make(answer.value) };
+}
