@@ -1,7 +1,7 @@
 /**
  * A plugin that OpenCode loads into its server (see `home.ts`). It keeps what the server was started with out of the
  * processes that the server starts: the server's password, the keys of model providers, and the settings by which the
- * server was made quiet. Runs inside OpenCode, so it imports nothing.
+ * server was made quiet. It also refuses tools that the agent must not have at all. Runs inside OpenCode, so it imports nothing.
  */
 
 interface Instructions {
@@ -11,6 +11,8 @@ interface Instructions {
   hide: string[];
   /** Variables that the user wants the agent's shell to see, although their names look like secrets. */
   pass: string[];
+  /** Tools that nothing in a configuration can allow: the agent's place is elsewhere. */
+  deny?: string[];
 }
 
 const instructions = JSON.parse(
@@ -34,4 +36,8 @@ export const OpenAgentGuard = () =>
       for (const name of [...instructions.hide, ...secrets]) output.env[name] = undefined;
       return Promise.resolve();
     },
+    "tool.execute.before": ({ tool }: { tool: string }) =>
+      instructions.deny?.includes(tool) === true
+        ? Promise.reject(new Error(`${tool} is not available here: use the tools of the workspace.`))
+        : Promise.resolve(),
   });

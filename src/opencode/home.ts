@@ -29,6 +29,8 @@ export interface HomeOptions {
   passEnvironment: readonly string[];
   /** Providers that the user defined in Open Agent: the `provider` object of an OpenCode configuration. */
   providers: Record<string, unknown>;
+  /** Names of OpenCode's tools that no agent may use. */
+  deny?: readonly string[];
   /** Folder that OpenCode reads besides the user's own configuration. */
   configuration?: string;
   /** Version of the OpenCode that will run. */
@@ -69,7 +71,7 @@ export function prepareHome(options: HomeOptions, password: string): NodeJS.Proc
     OPENCODE_DB: join(options.folder, "opencode.db"),
     OPENCODE_SERVER_USERNAME: "opencode",
     OPENCODE_SERVER_PASSWORD: password,
-    OPEN_AGENT_GUARD: JSON.stringify({ restore, hide, pass: options.passEnvironment }),
+    OPEN_AGENT_GUARD: JSON.stringify({ restore, hide, pass: options.passEnvironment, deny: options.deny }),
   };
 }
 

@@ -40,6 +40,8 @@ export interface ServerOptions extends Omit<LocateOptions, "configured"> {
    * none, and whether that has changed. Asked at every start.
    */
   configuration?: (executable: Executable) => Promise<{ folder?: string; changed: boolean }>;
+  /** Names of OpenCode's tools that no agent may use. */
+  deny?: readonly string[];
   /** Variables of its environment besides. Asked at every start. */
   variables?: () => Promise<Record<string, string>>;
   /** Where the server runs, when that is not simply this machine. */
@@ -180,6 +182,7 @@ export class OpenCodeServer implements Disposable {
         ...(place && { inside: place.environment }),
         ...(this.#options.ripgrepFolder !== undefined && { ripgrepFolder: this.#options.ripgrepFolder }),
         passEnvironment: this.#options.passEnvironment(),
+        ...(this.#options.deny && { deny: this.#options.deny }),
         providers: this.#options.providers(),
         version: executable.version,
         log,

@@ -136,7 +136,7 @@ export class Configurations {
 
   /**
    * Writes it for the OpenCode that will read it. Gives the folder to read, and whether it is another than before. When
-   * nothing can be written the last one serves on.
+   * nothing can be written the last one serves on; but with permissions, which nobody may be without, it throws.
    */
   async write(
     workspace: Workspace | undefined,
@@ -163,6 +163,7 @@ export class Configurations {
       if (changed) for (const problem of [...problems, ...refused]) log.warn(describeProblem(problem));
       return { folder: configurationIn(folder), changed };
     } catch (error) {
+      if (more.permission) throw error;
       log.error(`The configuration for OpenCode could not be written, the last one stays: ${describeError(error)}`);
       return { folder: configurationIn(folder), changed: false };
     }

@@ -75,10 +75,11 @@ export function insideHost(
         executable,
         program: (name: string) => program(core, name),
       };
-      const more = isOutside ? { part: await toolsInside(options), permission: deniedOutside } : {};
+      const more = isOutside ? { part: await toolsInside(options), permission: deniedOutside.permission } : {};
       return configurations.write(workspaces.get(id), executable, more);
     },
     ...(!isContainer(workspace.kind) && { variables: () => variablesOf(workspaces, id) }),
+    ...(isOutside && { deny: deniedOutside.tools, variables: () => Promise.resolve(deniedOutside.variables) }),
     ...(isContainer(workspace.kind) && !isOutside && { place: placeOf(core, workspaces, workspace) }),
   });
   const attachment = () => Promise.resolve(undefined);

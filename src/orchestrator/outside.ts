@@ -16,10 +16,18 @@ export interface OutsideOptions {
   program: (name: string) => string;
 }
 
-/** OpenCode's own tools that touch files or run commands: outside of the container they would do so on this machine. */
-export const deniedOutside = Object.fromEntries(
-  ["bash", "read", "edit", "glob", "grep", "list", "lsp"].map((tool) => [tool, "deny" as const]),
-);
+/**
+ * OpenCode's own tools that touch files or run commands: outside of the container they would do so on this machine. As
+ * permissions, so that no model is offered them; and as names for the guard, since an agent's own permissions win.
+ */
+export const deniedOutside = {
+  permission: Object.fromEntries(
+    ["bash", "read", "edit", "glob", "grep", "list", "lsp"].map((tool) => [tool, "deny" as const]),
+  ),
+  tools: ["bash", "read", "write", "edit", "multiedit", "patch", "apply_patch", "glob", "grep", "list", "lsp"],
+  /** What lies in the folder that missions work in must not run as a plugin, tool or command here either. */
+  variables: { OPENCODE_DISABLE_PROJECT_CONFIG: "1" },
+};
 
 /**
  * Lets OpenCode run on this machine while what its missions do happens in a container: an MCP server inside has the tools

@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { backendKinds, type BackendKind, type Workspace } from "../../src/protocol/workspace.ts";
 import { exec } from "../../src/workspace/exec.ts";
 import { rootFolder, WorkspaceRoot } from "../../src/workspace/root.ts";
-import { makeWorkspaceBed } from "../fake/workspaces.ts";
+import { opencodeBinary, repository } from "../fake/bed.ts";
+import { startMcp, type McpClient } from "../fake/mcpClient.ts";
+import { makeWorkspaceBed, type WorkspaceBed } from "../fake/workspaces.ts";
 import { format, limited, median, type Report, type Row } from "./report.ts";
 
 const rounds = 25;
@@ -52,6 +54,15 @@ export async function measureBackends(): Promise<Report> {
     });
     const bwrap = workspaces.get("bwrap");
     if (bwrap) {
+      const tools = await toolsIn(bed, bwrap);
+      for (let round = 0; round < rounds; round++) {
+        await time("bare shell", () => bareSpawn(["-c", "true"]));
+        await time("tool", () => tools.call("bash", { command: "true" }));
+      }
+      tools.hangUp();
+      await tools.finished;
+      const [through, shell] = [median(times.get("tool") ?? []), median(times.get("bare shell") ?? [])];
+      rows.push(limited("a command through the tools in bwrap", through, shell, "ms", 2));
       const template = (bed.backends.bwrap.log(bwrap) ?? "").replace(/\.log$/, "/rootfs");
       for (let round = 0; round < 9; round++) {
         const folder = rootFolder(join(bed.root, "data", "containers"), { id: `clone${String(round)}` });
@@ -69,6 +80,16 @@ export async function measureBackends(): Promise<Report> {
   }
 }
 
-function bareSpawn(): Promise<unknown> {
-  return new Promise((resolve) => spawn("/bin/true").on("close", resolve));
+/** The tools of a workspace, started inside of it as for an OpenCode outside. */
+async function toolsIn(bed: WorkspaceBed, workspace: Workspace): Promise<McpClient> {
+  const program = join(repository, "dist", "workspaceMcp.js");
+  const binds = [opencodeBinary, program].map((path) => ({ source: path, target: path, writable: false }));
+  const env = { BUN_BE_BUN: "1", OPEN_AGENT_WORKSPACE: workspace.directory };
+  const options = { cwd: workspace.directory, env, binds };
+  const wrapped = await bed.backends.bwrap.wrap(workspace, [opencodeBinary, program], options);
+  return startMcp([wrapped.command, ...wrapped.args], { cwd: wrapped.cwd, env: wrapped.env });
+}
+
+function bareSpawn(shell?: string[]): Promise<unknown> {
+  return new Promise((resolve) => spawn(shell ? "/bin/bash" : "/bin/true", shell ?? []).on("close", resolve));
 }

@@ -1,11 +1,12 @@
 /**
  * Measures against others, as ratios of one run:
- *   node test/bench/run.ts [a] [b] [c] [d] [e] [f] [g]   all by default
+ *   node test/bench/run.ts [a] [b] [c] [d] [e] [f] [g] [h]   all by default
  */
 import { measureActivation } from "./activation.ts";
 import { measureAppend } from "./append.ts";
 import { measureBackends } from "./backends.ts";
 import { measureDeltas } from "./deltas.ts";
+import { measureMissionStart } from "./missionStart.ts";
 import { measureOpening } from "./opening.ts";
 import { measureParallel } from "./parallel.ts";
 import { print, type Report } from "./report.ts";
@@ -17,9 +18,9 @@ const measures: Readonly<Record<string, () => Promise<Report>>> = {
   c: measureDeltas,
   d: measureOpening,
   e: measureScale,
-
   f: measureParallel,
   g: measureBackends,
+  h: measureMissionStart,
 };
 
 const wanted = process.argv.slice(2);

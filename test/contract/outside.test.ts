@@ -16,7 +16,11 @@ describe("OpenCode outside of a container", function () {
   beforeEach(async () => {
     const environment = { ANTHROPIC_API_KEY: "sk-host", DISPLAY: ":77" };
     bed = await makeBed({ templates: join(installationFolder(), "templates"), environment });
-    writeFiles(bed.paths.library, usableItems);
+    const free = '---\ndescription: Free.\nmode: primary\npermission:\n  "*": allow\n  bash: allow\n---\nYou may.\n';
+    writeFiles(bed.paths.library, { ...usableItems, "agent/free.md": free });
+    // What is in the folder does not run on this machine.
+    const plugin = `export const Plugin = async () => { await Bun.write("${bed.root}/plugin-ran", "yes"); return {}; };\n`;
+    writeFiles(bed.project, { ".opencode/plugin/mine.ts": plugin });
     core = bed.core({ containerOpenCode: "outside" });
   });
   afterEach(async () => {
@@ -59,6 +63,7 @@ describe("OpenCode outside of a container", function () {
       assert.match(denied, /unavailable tool 'bash'/);
       assert.equal(readFileSync(join(bed.project, "inside.txt"), "utf8"), "written inside\n");
       assert.equal(existsSync(join(bed.project, "outside.txt")), false);
+      assert.equal(existsSync(join(bed.root, "plugin-ran")), false);
       const offered = bed.model.requests
         .flatMap(({ body }) => body.tools ?? [])
         .map((tool) => tool.function?.name ?? "");
@@ -67,4 +72,17 @@ describe("OpenCode outside of a container", function () {
         [],
       );
     });
+
+  it("cannot be allowed its own tools by an agent of the Library", async function () {
+    await needBackend(this, "bwrap");
+    const wish = { name: "box", kind: "bwrap" as const, directory: bed.project, packages: ["git"] };
+    const { id: workspaceId } = await core.run("createWorkspace", wish);
+    const text = script(bash("touch outside.txt"), { text: "." });
+    const { id } = await core.run("createMission", { text, workspaceId, agent: "free" });
+    assert.equal((await untilTurns(core, id, 1, 200_000)).failure, undefined);
+    const parts = transcriptOf(core, id).messages.flatMap((message) => message.parts);
+    const [said = ""] = parts.flatMap((part) => (part.kind === "tool" ? [part.output ?? ""] : []));
+    assert.match(said, /bash is not available here: use the tools of the workspace/);
+    assert.equal(existsSync(join(bed.project, "outside.txt")), false);
+  });
 });
