@@ -75,11 +75,16 @@ export async function runCommand(page: Page, label: string, ms = 30_000): Promis
       await row.click({ timeout: 5000 });
       return;
     } catch (error) {
-      // It may be gone because the command runs already; a second one would be one too many.
-      if (!(await row.isVisible())) return;
+      // It may be gone because the command runs already; a second one would be one too many. But not with an open palette.
+      if (!(await row.isVisible()) && !(await isPaletteOpen(page))) return;
       if (Date.now() > end) throw error;
     }
   }
+}
+
+async function isPaletteOpen(page: Page): Promise<boolean> {
+  const input = quickInput(page).locator("input.input").first();
+  return (await input.isVisible()) && (await input.inputValue({ timeout: 1000 }).catch(() => "")).startsWith(">");
 }
 
 /** The open quick pick or input box. */

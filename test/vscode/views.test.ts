@@ -22,11 +22,11 @@ describe("views and commands", () => {
 
   it("lists the folders of the window, from which a mission starts", async () => {
     await vscode.commands.executeCommand("openAgent.workspaces.focus");
-    const rows = await eventually(
+    // The missions of the suites before may run a moment longer.
+    await eventually(
       () => driver.texts(`${workspaces} .monaco-list-row`),
-      (texts) => texts.length === 1 && (texts[0] ?? "").includes("host"),
+      (texts) => texts.length === 1 && /^project\s*host$/.test(texts[0] ?? ""),
     );
-    assert.match(rows[0] ?? "", /^project\s*host$/);
     await driver.hover(`${workspaces} .monaco-list-row`);
     await driver.click(`${workspaces} .monaco-list-row [aria-label^="New Mission"]`);
     await answerLaunch(lineScript("From the view", { text: "Viewed." }));
