@@ -91,5 +91,7 @@ async function toolsIn(bed: WorkspaceBed, workspace: Workspace): Promise<McpClie
 }
 
 function bareSpawn(shell?: string[]): Promise<unknown> {
-  return new Promise((resolve) => spawn(shell ? "/bin/bash" : "/bin/true", shell ?? []).on("close", resolve));
+  // With this machine's environment a shell might begin with scripts of its own.
+  const env = shell ? {} : process.env;
+  return new Promise((resolve) => spawn(shell ? "/bin/bash" : "/bin/true", shell ?? [], { env }).on("close", resolve));
 }
