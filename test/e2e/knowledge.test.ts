@@ -24,6 +24,16 @@ describe("a user with a Library and MCP servers", function () {
           "agent/odd-mode.md": "---\ndescription: Odd.\nmode: nonsense\n---\nOdd.\n",
           "workspace-template/web.json": JSON.stringify({ description: "For the web.", skills: ["greeting"] }),
         });
+        writeFiles(bed.project, {
+          ".vscode/mcp.json": [
+            "{ // as the editor has it",
+            '  "servers": {',
+            '    "taken": { "type": "stdio", "command": "true", "args": ["${workspaceFolder}"], "env": { "A": "${env:HOME}" } },',
+            '    "asking": { "type": "http", "url": "http://127.0.0.1:9/", "headers": { "K": "${input:key}" } },',
+            "  },",
+            "}",
+          ].join("\n"),
+        });
         const core = bed.core();
         await core.run("createWorkspace", { name: "mine", kind: "host", directory: bed.project });
         await core.dispose();
@@ -83,6 +93,22 @@ describe("a user with a Library and MCP servers", function () {
     await button("Enable");
     await eventually(isOn, (on) => on);
     await page.keyboard.press("Escape");
+  });
+
+  it("imports servers of the editor's own list, and is told which one lacks a value", async () => {
+    await list();
+    await pickQuickItem(page, "Import from the Editor’s mcp.json…");
+    await stepTitled(page, "Import MCP Servers");
+    await quickInput(page).getByRole("button", { name: "OK" }).click();
+    await notification(page, "Not imported: asking").first().waitFor();
+    const all = JSON.parse(readFileSync(scene.bed.paths.servers, "utf8")) as Record<string, object>;
+    assert.deepEqual(all["taken"], {
+      type: "stdio",
+      command: "true",
+      args: [scene.bed.project],
+      env: { A: "{env:HOME}" },
+    });
+    assert.equal(all["asking"], undefined);
   });
 
   it("compares what is generated with what runs, and is told what is left out", async () => {
