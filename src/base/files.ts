@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { randomBytes } from "node:crypto";
-import { systemCode } from "./errors.ts";
+import { describeError, OpenAgentError, systemCode } from "./errors.ts";
 
 /** Makes a folder that only its owner can enter, with its parents. */
 export function privateFolder(path: string): string {
@@ -30,5 +30,19 @@ export function readTextIfPresent(path: string): string | undefined {
   } catch (error) {
     if (systemCode(error) === "ENOENT") return undefined;
     throw error;
+  }
+}
+
+/**
+ * What a file of JSON holds, or undefined where there is none. `parse` throws where it is not what it should be.
+ * @throws OpenAgentError `invalid_input`, which names the file, when it does not parse
+ */
+export function readJsonIfPresent<T>(path: string, parse: (value: unknown) => T): T | undefined {
+  const text = readTextIfPresent(path);
+  if (text === undefined) return undefined;
+  try {
+    return parse(JSON.parse(text));
+  } catch (error) {
+    throw new OpenAgentError("invalid_input", `${path} does not parse: ${describeError(error)}`, { path }, error);
   }
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { dirname, join } from "node:path";
 import { describeError, OpenAgentError } from "../base/errors.ts";
-import { privateFolder, readTextIfPresent, writePrivateFile } from "../base/files.ts";
+import { privateFolder, readJsonIfPresent, writePrivateFile } from "../base/files.ts";
 import type { ServerScope } from "../protocol/configuration.ts";
 
 /** An MCP server as it is written down, and what OpenCode is to be told of it. */
@@ -142,10 +142,5 @@ export function changeServer(path: string, name: string, change: Record<string, 
 }
 
 function readAll(path: string): Record<string, unknown> {
-  try {
-    return z.record(z.string(), z.unknown()).parse(JSON.parse(readTextIfPresent(path) ?? "{}"));
-  } catch (error) {
-    const words = describeError(error).split("\n")[0] ?? "";
-    throw new OpenAgentError("invalid_input", `${path} does not parse: ${words}`, { path }, error);
-  }
+  return readJsonIfPresent(path, (value) => z.record(z.string(), z.unknown()).parse(value)) ?? {};
 }

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { describeError, OpenAgentError } from "../base/errors.ts";
-import { readTextIfPresent, writePrivateFile } from "../base/files.ts";
+import { readJsonIfPresent, readTextIfPresent, writePrivateFile } from "../base/files.ts";
 import type { Selection } from "../protocol/configuration.ts";
 import { distros, type Distro } from "../protocol/workspace.ts";
 
@@ -131,11 +131,5 @@ function pathOf(root: string, name: string): string {
 }
 
 function readRaw(path: string): z.output<typeof schema> | undefined {
-  const text = readTextIfPresent(path);
-  if (text === undefined) return undefined;
-  try {
-    return schema.parse(JSON.parse(text));
-  } catch (error) {
-    throw new OpenAgentError("invalid_input", `${path} does not parse: ${describeError(error)}`, { path }, error);
-  }
+  return readJsonIfPresent(path, (value) => schema.parse(value));
 }

@@ -4,7 +4,6 @@ import { describeError, OpenAgentError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { readLibrary, type Contents } from "../library/library.ts";
 import { changeServer, readRegistry, readServers, serversIn, writeServer } from "../library/servers.ts";
-import type { McpServer } from "../protocol/configuration.ts";
 import { configurationIn, writeConfiguration } from "../opencode/configuration.ts";
 import type { Executable } from "../opencode/locate.ts";
 import {
@@ -14,6 +13,7 @@ import {
   knownPart,
   partKinds,
   type GeneratedConfiguration,
+  type McpServer,
   type Part,
   type PartProblem,
 } from "../protocol/configuration.ts";
@@ -84,9 +84,15 @@ export class Configurations {
 
   /** All there is to choose from, wherever missions run. */
   all(): Contents {
-    const { parts, problems } = readLibrary(this.#options.library());
-    const { servers, problems: unusable } = readRegistry(this.#options.servers);
+    const { parts, problems } = this.#read();
+    return { parts, problems };
+  }
+
+  /** The same, with the names of the MCP servers that run with the host's missions only. */
+  #read(): Contents & { onHost: ReadonlySet<string> } {
+    const { parts, problems } = readLibrary(this.library);
     const path = this.#options.servers;
+    const { servers, problems: unusable } = readRegistry(path);
     const own = servers.map(({ name, entry, description }): Part => ({
       kind: "mcps",
       name,
@@ -94,22 +100,18 @@ export class Configurations {
       entry,
       ...(description !== undefined && { description }),
     }));
-    const others = parts.filter(({ kind, name }) => kind !== "mcps" || !own.some((server) => server.name === name));
+    const others = parts.filter((part) => !own.some((server) => isSame(server, part)));
     return {
       parts: [...others, ...own],
       problems: [...problems, ...unusable.map((problem) => ({ kind: "mcps" as const, path, ...problem }))],
+      onHost: new Set(servers.filter(({ scope }) => scope === "global").map(({ name }) => name)),
     };
   }
 
   /** What the missions of a workspace have, or those of no workspace that has a server of its own. */
   #partsFor(workspace: Workspace | undefined): Contents {
-    const { parts, problems } = this.all();
+    const { parts, problems, onHost } = this.#read();
     const { selection = {}, kind = "host" } = workspace ?? {};
-    const onHost = new Set(
-      readRegistry(this.#options.servers)
-        .servers.filter(({ scope }) => scope === "global")
-        .map(({ name }) => name),
-    );
     const chosen = parts.filter((part) => isSelected(part, selection));
     const wanted = partKinds.flatMap((one) => (selection[one] ?? []).map((name) => ({ kind: one, name })));
     const missing = wanted.filter((one) => ![...parts, ...problems].some((other) => isSame(one, other)));

@@ -1,6 +1,5 @@
 import { z } from "zod";
-import { describeError, OpenAgentError } from "../base/errors.ts";
-import { readTextIfPresent, writePrivateFile } from "../base/files.ts";
+import { readJsonIfPresent, writePrivateFile } from "../base/files.ts";
 
 /** An OpenAI-compatible endpoint that the user added. Its key is in OpenCode's own store, never here. */
 export const endpointSchema = z.object({
@@ -15,13 +14,7 @@ const fileSchema = z.array(endpointSchema);
 
 /** The endpoints on file. Throws `invalid_input` when the file does not parse; it is then left alone. */
 export function readEndpoints(path: string): Endpoint[] {
-  const text = readTextIfPresent(path);
-  if (text === undefined) return [];
-  try {
-    return fileSchema.parse(JSON.parse(text));
-  } catch (error) {
-    throw new OpenAgentError("invalid_input", `${path} does not parse: ${describeError(error)}`, { path }, error);
-  }
+  return readJsonIfPresent(path, (value) => fileSchema.parse(value)) ?? [];
 }
 
 export function writeEndpoints(path: string, endpoints: readonly Endpoint[]): void {

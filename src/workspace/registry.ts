@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { describeError, OpenAgentError, systemCode } from "../base/errors.ts";
-import { readTextIfPresent, writePrivateFile } from "../base/files.ts";
+import { readJsonIfPresent, writePrivateFile } from "../base/files.ts";
 import { partKinds } from "../protocol/configuration.ts";
 import { backendKinds, distros, type Workspace } from "../protocol/workspace.ts";
 
@@ -72,14 +72,7 @@ export class Registry {
   }
 
   #read(name: string): Workspace | undefined {
-    const path = join(this.#folder, name);
-    const text = readTextIfPresent(path);
-    if (text === undefined) return undefined;
-    try {
-      return schema.parse(JSON.parse(text));
-    } catch (error) {
-      throw new OpenAgentError("invalid_input", `${path} does not parse: ${describeError(error)}`, { path }, error);
-    }
+    return readJsonIfPresent(join(this.#folder, name), (value) => schema.parse(value));
   }
 
   put(workspace: Workspace): void {
