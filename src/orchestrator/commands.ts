@@ -16,6 +16,7 @@ import { changesOf, turnsIn, type TurnRange } from "./changes.ts";
 import { endpointSchema, type Endpoint } from "./endpoints.ts";
 import { importMissions } from "./importing.ts";
 import type { Leader } from "./leader.ts";
+import { offeredChoices } from "./offeredChoices.ts";
 import { edited, moved, removed } from "./queue.ts";
 import { forkMission, revertTurn, unrevert } from "./reverting.ts";
 import { configurationCommands } from "./configurationCommands.ts";
@@ -71,12 +72,12 @@ export const commands = {
   ...configurationCommands,
   createMission: command(
     z.object({ text: messageText, ...missionPlace, title: z.string().min(1).max(500).optional(), ...choice }),
-    (leader, input): MissionHead => leader.create(input),
+    (leader, input): Promise<MissionHead> => leader.create(input),
   ),
   /** A mission without a first message yet. */
   createEmptyMission: command(
     z.object({ ...missionPlace, title: z.string().min(1).max(500), ...choice }),
-    (leader, input): MissionHead => leader.create({ text: "", ...input }),
+    (leader, input): Promise<MissionHead> => leader.create({ text: "", ...input }),
   ),
   sendMessage: command(
     z
@@ -212,9 +213,11 @@ export const commands = {
   forkMission: command(z.object({ missionId, after: messageId.optional() }), (leader, input): Promise<MissionHead> =>
     forkMission(leader, input.missionId, input.after),
   ),
-  choices: command(z.object({ directory }), async (leader, input): Promise<Choices> => {
-    return leader.choices(await leader.engines.main.ensure(), input.directory);
-  }),
+  /** What a mission in this directory can be run with; in a workspace, or as one that there is. */
+  choices: command(
+    z.object({ directory, missionId: missionId.optional(), workspaceId: workspaceId.optional() }),
+    (leader, input): Promise<Choices> => offeredChoices(leader, input),
+  ),
   /** What a message of a mission in this directory can call as `/name`. */
   commands: command(
     z.object({ directory, missionId: missionId.optional() }),

@@ -1,6 +1,7 @@
 import { OpenAgentError } from "../base/errors.ts";
 import { compactRefusal, type MissionHead } from "../protocol/mission.ts";
 import type { Leader } from "./leader.ts";
+import { defaultModelIn } from "./models.ts";
 
 /**
  * Has OpenCode replace a mission's conversation by a summary. While that goes on the mission is busy, so a message that
@@ -11,7 +12,7 @@ export async function compactMission(leader: Leader, missionId: string): Promise
   requireRest(runner.head);
   const { directory, model: chosen, usedModel } = runner.head;
   const engine = await leader.engineOf(runner.head);
-  const model = chosen ?? usedModel ?? (await leader.defaultModel(engine, directory, undefined));
+  const model = chosen ?? usedModel ?? defaultModelIn(await leader.choices(engine, directory), undefined);
   const sessionId = requireRest(runner.head);
   if (!model) throw new OpenAgentError("no_provider", "No model provider is connected.");
   const state = (word: "busy" | "idle") => ({ type: "session_state", sessionId, state: word }) as const;

@@ -3,6 +3,7 @@ import { Sequence } from "../base/async.ts";
 import { describeError, OpenAgentError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { readLibrary, type Contents } from "../library/library.ts";
+import { readAgentSettings, type AgentSettings } from "../library/productSettings.ts";
 import { changeServer, readRegistry, readServers, serversIn, writeServer } from "../library/servers.ts";
 import { configurationIn, writeConfiguration } from "../opencode/configuration.ts";
 import type { Executable } from "../opencode/locate.ts";
@@ -54,6 +55,16 @@ export class Configurations {
   /** The folder of the Library, which need not be there. */
   get library(): string {
     return this.#options.library();
+  }
+
+  /** What the Library says about the agents that are offered: nothing where that does not parse, which is logged. */
+  get agentSettings(): AgentSettings {
+    try {
+      return readAgentSettings(this.library);
+    } catch (error) {
+      this.#options.log.warn(describeError(error));
+      return { hidden: [] };
+    }
   }
 
   /** What it all comes from. */

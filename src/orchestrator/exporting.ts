@@ -1,7 +1,7 @@
 import { childrenOf } from "../protocol/children.ts";
 import type { MissionExport } from "../protocol/exchange.ts";
 import { exportFormat, exportVersion } from "../protocol/exchange.ts";
-import { formatModel, totalCost, type MissionHead } from "../protocol/mission.ts";
+import { formatModel, libraryWord, totalCost, type MissionHead } from "../protocol/mission.ts";
 import type { Message, Part, ToolPart, TurnEnd } from "../protocol/transcript.ts";
 import type { Store } from "../store/store.ts";
 
@@ -84,6 +84,7 @@ function facts(head: MissionHead): string {
     ["Folder", code(head.directory)],
     ["Agent", head.agent ?? head.usedAgent ?? ""],
     ["Model", model ? code(formatModel(model)) : ""],
+    ["Library", head.library ? code(libraryWord(head.library)) : ""],
     ["Cost", cost === 0 ? "" : `$${cost.toFixed(cost < 0.01 ? 4 : 2)}`],
     ["Created", when(head.createdAt)],
     ["Last change", when(head.updatedAt)],

@@ -4,12 +4,13 @@ import { describeError, OpenAgentError } from "../base/errors.ts";
 import { Lifetime, type Disposable } from "../base/lifetime.ts";
 import type { Logger } from "../base/log.ts";
 import { watchFolder } from "../base/watchFolder.ts";
+import { libraryVersion } from "../library/version.ts";
 import type { Choices, Engine } from "../opencode/engine.ts";
 import { translatorV1 } from "../opencode/engineV1.ts";
 import { parentOf, sessionOf, type RawEvent } from "../opencode/normalise.ts";
 import type { StreamSignal } from "../opencode/stream.ts";
 import type { EventBody } from "../protocol/event.ts";
-import { isRunning, ownServer, serverInside, titleOf, type MissionHead, type ModelRef } from "../protocol/mission.ts";
+import { isRunning, ownServer, serverInside, titleOf, type MissionHead } from "../protocol/mission.ts";
 import type { PermissionMode } from "../protocol/permission.ts";
 import type { Appended, Past, Store } from "../store/store.ts";
 import { reportedChanges } from "./changes.ts";
@@ -18,8 +19,8 @@ import { readEndpoints, writeEndpoints, type Endpoint } from "./endpoints.ts";
 import type { EngineHost } from "./engineHost.ts";
 import { Engines, mainServer, serverKey, type HostOptions } from "./engines.ts";
 import type { Hub } from "./hub.ts";
-import { placeFor } from "./missionPlace.ts";
-import { defaultModelIn, lacksLimit, limitEvents } from "./models.ts";
+import { createdAs, placeFor, type NewMission } from "./missionPlace.ts";
+import { chosenFor, lacksLimit, limitEvents } from "./models.ts";
 import type { CoreSettings } from "./core.ts";
 import type { Configurations } from "./configurations.ts";
 import { Directories } from "./directories.ts";
@@ -81,7 +82,10 @@ export class Leader implements Disposable {
       release: (missionId) => {
         this.#release(missionId);
       },
-      defaultModel: (engine, directory, agent) => this.defaultModel(engine, directory, agent),
+      choose: (engine, head, message) =>
+        chosenFor(head, message, this.configurations.agentSettings.byDefault, () =>
+          this.choices(engine, head.directory),
+        ),
       allowedBy: (request, head) => allowedBy(request, head, options.store.rules(), this.#defaultMode(head)),
       addRules: (rules) => rules.map((rule) => options.store.addRule(rule)),
       rulesChanged: () => {
@@ -325,23 +329,10 @@ export class Leader implements Disposable {
   }
 
   /** In a workspace, the mission works in its folder, or in a folder inside of it. */
-  create(input: {
-    text: string;
-    directory?: string;
-    workspaceId?: string;
-    title?: string;
-    agent?: string;
-    model?: ModelRef;
-  }): MissionHead {
-    const { text, title, agent, model } = input;
-    const created: EventBody = {
-      type: "mission_created",
-      title: title ?? titleOf(text),
-      ...placeFor(input, this.workspaces, this.#serverId),
-      ...(agent !== undefined && { agent }),
-      ...(model && { model }),
-    };
-    const { id } = this.begin([created]);
+  async create({ text, ...input }: NewMission): Promise<MissionHead> {
+    const library = await libraryVersion(this.configurations.library);
+    const place = placeFor(input, this.workspaces, this.#serverId);
+    const { id } = this.begin([createdAs({ title: titleOf(text), ...input }, place, library)]);
     if (text !== "") this.runner(id).send({ text });
     return this.store.head(id);
   }
@@ -423,11 +414,6 @@ export class Leader implements Disposable {
   /** Whether an event of the same key is stored. */
   holds(missionId: string, body: EventBody): boolean {
     return this.#options.store.holds(missionId, body);
-  }
-
-  /** The model that a mission would use where its user chose none. Throws `no_provider`. */
-  async defaultModel(engine: Engine, directory: string, agentName: string | undefined): Promise<ModelRef | undefined> {
-    return defaultModelIn(await this.choices(engine, directory), agentName);
   }
 
   /** Logins have changed: OpenCode reads them only when a directory is opened, which must not cut off what runs there. */

@@ -1,8 +1,37 @@
 import { isAbsolute, relative } from "node:path";
 import { OpenAgentError } from "../base/errors.ts";
-import { serverInside } from "../protocol/mission.ts";
+import type { MissionCreated } from "../protocol/event.ts";
+import { serverInside, type LibraryVersion, type ModelRef } from "../protocol/mission.ts";
 import { hasOwnServer } from "../protocol/workspace.ts";
 import type { Workspaces } from "./workspaces.ts";
+
+/** What is wished of a mission. */
+export interface NewMission {
+  /** The first message; empty for none. */
+  text: string;
+  directory?: string;
+  workspaceId?: string;
+  /** Made of the first message when absent. */
+  title?: string;
+  agent?: string;
+  model?: ModelRef;
+}
+
+/** The event that begins a mission. */
+export function createdAs(
+  { title, agent, model }: Omit<NewMission, "text" | "title"> & { title: string },
+  place: ReturnType<typeof placeFor>,
+  library: LibraryVersion | undefined,
+): MissionCreated {
+  return {
+    type: "mission_created",
+    title,
+    ...place,
+    ...(agent !== undefined && { agent }),
+    ...(model && { model }),
+    ...(library && { library }),
+  };
+}
 
 /**
  * Where a mission works: in a folder, or in the folder of a workspace, or in a folder inside of that.

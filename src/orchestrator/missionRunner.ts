@@ -368,9 +368,7 @@ export class MissionRunner {
       delivery.requireFolder(this.#head);
       const engine = await this.#context.ensureEngine(this.#head.server);
       await delivery.requireSendable(engine, this.#head, next);
-      const agent = next.agent ?? this.#head.agent;
-      const model =
-        next.model ?? this.#head.model ?? (await this.#context.defaultModel(engine, this.#head.directory, agent));
+      const { agent, model } = await this.#context.choose(engine, this.#head, next);
       const session = this.#session ?? (await this.#open(engine));
       const ready = this.#begin(session, next.queueId, agent, model);
       if (ready) await this.#hand(engine, session, ready);

@@ -1,9 +1,10 @@
 import type { Logger } from "../base/log.ts";
 import type { Engine, Translator } from "../opencode/engine.ts";
 import type { EventBody } from "../protocol/event.ts";
-import type { MissionHead, ModelRef, PermissionRequest } from "../protocol/mission.ts";
+import type { MissionHead, PermissionRequest } from "../protocol/mission.ts";
 import type { AllowedBy } from "../protocol/permission.ts";
 import type { Appended, Store } from "../store/store.ts";
+import type { Chosen } from "./models.ts";
 import type { DeskContext } from "./requestDesk.ts";
 
 /** What a runner needs of the leader. */
@@ -23,8 +24,8 @@ export interface RunnerContext {
   admit(missionId: string): boolean;
   /** The mission runs no turn any more. */
   release(missionId: string): void;
-  /** The model to use where the user chose none; throws `no_provider` when there is none. */
-  defaultModel(engine: Engine, directory: string, agent: string | undefined): Promise<ModelRef | undefined>;
+  /** Agent and model of a message, also where the user chose none. Throws `no_provider` when there is no model. */
+  choose(engine: Engine, head: MissionHead, message: Chosen): Promise<Chosen>;
   /** What allows a request so that the user need not be asked. */
   allowedBy(request: PermissionRequest, head: MissionHead): AllowedBy | undefined;
   addRules: DeskContext["addRules"];

@@ -9,6 +9,7 @@ import type {
   CallRef,
   ContextLimit,
   Failure,
+  LibraryVersion,
   MissionStatus,
   ModelRef,
   Outcome,
@@ -268,6 +269,7 @@ export interface MissionCreated {
   workspaceId?: string;
   agent?: string;
   model?: ModelRef;
+  library?: LibraryVersion;
 }
 
 /** A change of the mission's own facts. An absent field is unchanged; null takes the value away. */

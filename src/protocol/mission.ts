@@ -183,6 +183,19 @@ export interface ContextLimit {
   tokens: number;
 }
 
+/** What agents knew when a mission was made, as far as git has it. */
+export interface LibraryVersion {
+  /** The commit's whole id. */
+  commit: string;
+  /** There were changes that were in no commit. */
+  changed: boolean;
+}
+
+/** Its words for people. */
+export function libraryWord({ commit, changed }: LibraryVersion): string {
+  return commit.slice(0, 10) + (changed ? " with changes" : "");
+}
+
 /**
  * All about a mission but its transcript, small enough to keep for every mission. It is what `reduceHead` makes of the
  * mission's events. Times are epoch milliseconds, money is US dollars as OpenCode reports it.
@@ -200,6 +213,7 @@ export interface MissionHead {
   workspaceId?: string;
   agent?: string;
   model?: ModelRef;
+  library?: LibraryVersion;
   /** In place of the setting. */
   permissions?: PermissionMode;
   /** OpenCode's session: one for the mission's whole life. Absent until the first prompt is sent. */

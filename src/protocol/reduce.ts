@@ -97,6 +97,7 @@ function headChange(head: MissionHead, body: EventBody, time: number): Partial<M
         workspaceId: body.workspaceId,
         agent: body.agent,
         model: body.model,
+        library: body.library,
         createdAt: time,
         updatedAt: time,
       };

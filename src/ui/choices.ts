@@ -81,12 +81,12 @@ export function askLaunch(
       pick.value = "";
     };
     const load = () => {
-      const { directory } = launch.place;
+      const { directory, workspace } = launch.place;
       pick.busy = true;
       app
-        .run("choices", { directory })
+        .run("choices", { directory, ...(workspace && { workspaceId: workspace.id }) })
         .then((found) => {
-          if (launch.place.directory !== directory) return;
+          if (launch.place.directory !== directory || launch.place.workspace !== workspace) return;
           choices = found;
           if (lost === undefined && places.length < 2 && found.agents.length < 2 && found.models.length < 2)
             finish(launch);
@@ -117,8 +117,9 @@ export function askLaunch(
         const { place } = item;
         lost = undefined;
         const isElsewhere = place.directory !== launch.place.directory;
+        const knowsOthers = isElsewhere || place.workspace !== launch.place.workspace;
         launch = { place, choice: isElsewhere ? rememberedChoice(app, place.directory) : launch.choice };
-        if (isElsewhere) {
+        if (knowsOthers) {
           choices = undefined;
           load();
         }
@@ -224,16 +225,16 @@ function mark(chosen: boolean, label: string): string {
 /** Asks for the agent or the model alone. */
 export async function pickOne(
   app: App,
-  directory: string,
+  of: { directory: string; missionId?: string },
   what: "agent" | "model",
   choice: Choice,
 ): Promise<string | undefined> {
   const loading = app
-    .run("choices", { directory })
+    .run("choices", of)
     .then((choices) => (what === "agent" ? agentItems(choices, choice.agent) : modelItems(choices, choice.model)));
   const item = await vscode.window.showQuickPick<Item>(loading, {
     title: what === "agent" ? "Choose Agent" : "Choose Model",
-    placeHolder: `For missions in ${basename(directory)}`,
+    placeHolder: `For missions in ${basename(of.directory)}`,
     matchOnDescription: true,
     matchOnDetail: true,
   });

@@ -17,7 +17,7 @@ import { isSubAgentNode, pickSubAgent } from "./subAgents.ts";
 import { askAttachedPassword } from "./settings.ts";
 import { ago, stateWord, verdictWords } from "./words.ts";
 import { isWorkspaceNode } from "./workspaceNodes.ts";
-import { folderPaths } from "./workspacesView.ts";
+import { folderPaths } from "./folders.ts";
 
 export interface Parts {
   app: App;
@@ -217,7 +217,7 @@ async function choose(parts: Parts, argument: unknown, what: "agent" | "model"):
   const current = head
     ? { ...(head.agent !== undefined && { agent: head.agent }), ...(head.model && { model: formatModel(head.model) }) }
     : rememberedChoice(parts.app, directory);
-  const chosen = await pickOne(parts.app, directory, what, current);
+  const chosen = await pickOne(parts.app, { directory, ...(head && { missionId: head.id }) }, what, current);
   if (chosen === undefined) return;
   await rememberChoice(parts.app, directory, { ...rememberedChoice(parts.app, directory), [what]: chosen });
   if (head) await parts.app.run("setMissionChoice", { missionId: head.id, [what]: chosen });

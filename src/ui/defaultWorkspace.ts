@@ -2,6 +2,8 @@ import { basename } from "node:path";
 import * as vscode from "vscode";
 import { OpenAgentError } from "../base/errors.ts";
 import type { Workspace } from "../protocol/workspace.ts";
+import type { App } from "./app.ts";
+import { folderPaths } from "./folders.ts";
 
 /** The whole name of the setting. */
 export const defaultWorkspaceSetting = "openAgent.defaultWorkspace";
@@ -18,6 +20,23 @@ export function defaultWorkspaceOf(folder: string, workspaces: readonly Workspac
   if (named === "") return undefined;
   const workspace = workspaces.find(({ name }) => name === named) ?? workspaces.find(({ id }) => id === named);
   return { named, workspace };
+}
+
+/** Where a mission of a folder works when nobody chooses. Throws `workspace_not_found` when its default is not there. */
+export async function placeOf(
+  app: App,
+  directory: string,
+): Promise<{ place: { directory: string } | { workspaceId: string }; words: string }> {
+  const { workspaces } = (await app.core()).workspaces();
+  const byDefault = folderPaths().includes(directory) ? defaultWorkspaceOf(directory, workspaces) : undefined;
+  if (!byDefault) return { place: { directory }, words: `the folder ${directory}` };
+  const { named, workspace } = byDefault;
+  if (workspace)
+    return { place: { workspaceId: workspace.id }, words: `the workspace ${named}, in ${workspace.directory}` };
+  throw new OpenAgentError(
+    "workspace_not_found",
+    `The default workspace “${named}” of ${basename(directory)} is not there. Change ${defaultWorkspaceSetting} in the settings.`,
+  );
 }
 
 /** Those folders of this window whose default is a workspace. */

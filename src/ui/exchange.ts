@@ -6,7 +6,7 @@ import { OpenAgentError } from "../base/errors.ts";
 import type { ExportFormat } from "../orchestrator/index.ts";
 import type { App } from "./app.ts";
 import { importDocument, importSentence } from "./importReport.ts";
-import { folderPaths } from "./workspacesView.ts";
+import { folderPaths } from "./folders.ts";
 
 /** Longest text for a document, in UTF-16 units: the editor keeps longer ones from extensions. */
 const documentLimit = 20_000_000;

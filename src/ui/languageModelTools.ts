@@ -2,9 +2,10 @@ import * as vscode from "vscode";
 import { OpenAgentError } from "../base/errors.ts";
 import type { App } from "./app.ts";
 import { rememberedChoice } from "./choices.ts";
+import { placeOf } from "./defaultWorkspace.ts";
 import { statusText, transcriptText } from "./toolTexts.ts";
 import { existingFolder, missionByPrefix } from "./uriHandler.ts";
-import { folderPaths } from "./workspacesView.ts";
+import { folderPaths } from "./folders.ts";
 
 /** What other agents in the editor can do with missions. Inputs are what a model wrote: anything. */
 export function registerTools(app: App): vscode.Disposable {
@@ -21,13 +22,14 @@ function launchMission(app: App): vscode.LanguageModelTool<unknown> {
     const { workspace, ...input } = readToolInput("launchMission", value);
     const folder = workspace ?? folderPaths()[0];
     if (folder === undefined) throw new OpenAgentError("invalid_input", "Name a workspace: no folder is open.");
-    return { ...input, directory: existingFolder(folder) };
+    const directory = existingFolder(folder);
+    return { ...input, directory, ...(await placeOf(app, directory)) };
   };
   return {
     prepareInvocation: async ({ input }) => {
-      const { prompt, directory } = await read(input);
+      const { prompt, words } = await read(input);
       const message = new vscode.MarkdownString("An agent will work in ");
-      message.appendText(directory).appendMarkdown(" on this prompt:\n");
+      message.appendText(words).appendMarkdown(" on this prompt:\n");
       message.appendCodeblock(prompt, "text");
       return {
         invocationMessage: "Launching a mission",
@@ -35,9 +37,9 @@ function launchMission(app: App): vscode.LanguageModelTool<unknown> {
       };
     },
     invoke: async ({ input }, token) => {
-      const { prompt, directory, ...others } = await read(input);
+      const { prompt, directory, place, words: _, ...others } = await read(input);
       const choice = { ...rememberedChoice(app, directory), ...others };
-      const head = await app.run("createMission", { text: prompt, directory, ...choice }, until(token));
+      const head = await app.run("createMission", { text: prompt, ...place, ...choice }, until(token));
       return answer(`The mission was launched and goes on by itself.\n${statusText(head)}`);
     },
   };

@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import * as vscode from "vscode";
 import { describeError } from "../base/errors.ts";
 import type { Core } from "../orchestrator/index.ts";
-import { isOpen, isRunning, type MissionHead } from "../protocol/mission.ts";
+import { isOpen, isRunning, libraryWord, type MissionHead } from "../protocol/mission.ts";
 import type { App } from "./app.ts";
 import { filterWords, fits, type MissionFilter } from "./missionFilter.ts";
 import { collapsible, subAgentItem, subAgentNodes, subAgentsDrawn, type SubAgentNode } from "./subAgents.ts";
@@ -397,6 +397,7 @@ export function missionTooltip(head: MissionHead): vscode.MarkdownString {
   if (facts.length > 0) text.appendText(facts.join(" · ")).appendMarkdown("\n\n");
   if (head.failure) text.appendText(head.failure.message).appendMarkdown("\n\n");
   else if (head.lastLine !== undefined) text.appendText(head.lastLine).appendMarkdown("\n\n");
-  text.appendText(`Started ${new Date(head.createdAt).toLocaleString()}`);
+  const library = head.library ? ` · Library ${libraryWord(head.library)}` : "";
+  text.appendText(`Started ${new Date(head.createdAt).toLocaleString()}${library}`);
   return text;
 }

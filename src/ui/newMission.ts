@@ -12,7 +12,7 @@ import { defaultWorkspaceOf } from "./defaultWorkspace.ts";
 import type { MissionPanels } from "./panels.ts";
 import { report } from "./problems.ts";
 import { settings } from "./settings.ts";
-import { folderPaths } from "./workspacesView.ts";
+import { folderPaths } from "./folders.ts";
 
 export interface NewMissionOptions {
   /** Where to run; asked for, or the only one, when absent. A workspace goes before a folder. */

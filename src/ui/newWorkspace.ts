@@ -14,7 +14,7 @@ import { buildWorkspace } from "./building.ts";
 import { askLimits } from "./limitSteps.ts";
 import { askChoice, askSteps, askText, mapped, type Answer, type Ask, type Choice, type Step } from "./steps.ts";
 import { distroWords, kindWords, parsePackages, wrongName } from "./workspaceWords.ts";
-import { folderPaths } from "./workspacesView.ts";
+import { folderPaths } from "./folders.ts";
 
 const title = "New Workspace";
 

@@ -12,7 +12,7 @@ import type { App } from "./app.ts";
 import type { MissionPanels } from "./panels.ts";
 import { report } from "./problems.ts";
 import { settings } from "./settings.ts";
-import { folderPaths } from "./workspacesView.ts";
+import { folderPaths } from "./folders.ts";
 
 /**
  * Tells the user of what waits for him in a mission that he does not look at, with the answers as buttons. Of all

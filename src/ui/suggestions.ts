@@ -49,7 +49,7 @@ export class Suggestions {
     const [files, symbols, agents] = await Promise.all([
       this.#orNothing(this.#files(directory)),
       this.#orNothing(symbolsLike(directory, query)),
-      this.#orNothing(this.#agents(directory)),
+      this.#orNothing(this.#agents(head)),
     ]);
     const nearby = [...agents, ...places(directory), ...missions(core, head)];
     if (query === "") return [...openFiles(files).slice(0, 8), ...nearby.slice(0, 14)];
@@ -78,8 +78,10 @@ export class Suggestions {
     });
   }
 
-  async #agents(directory: string): Promise<Suggestion[]> {
-    const { subagents } = await this.#remember(`choices:${directory}`, () => this.#app.run("choices", { directory }));
+  async #agents({ directory, id: missionId }: MissionHead): Promise<Suggestion[]> {
+    const { subagents } = await this.#remember(`choices:${missionId}`, () =>
+      this.#app.run("choices", { directory, missionId }),
+    );
     return subagents.map(({ name, description }) => ({
       key: `agent:${name}`,
       label: name,

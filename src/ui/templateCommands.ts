@@ -6,7 +6,7 @@ import type { App } from "./app.ts";
 import { buildWorkspace } from "./building.ts";
 import { nodeOf } from "./workspaceNodes.ts";
 import { wrongName } from "./workspaceWords.ts";
-import { folderPaths } from "./workspacesView.ts";
+import { folderPaths } from "./folders.ts";
 
 /** Makes a container as a template of the Library says, and asks for the secrets that it needs. */
 export async function newWorkspaceFromTemplate(app: App): Promise<void> {

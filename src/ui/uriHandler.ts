@@ -4,10 +4,11 @@ import * as vscode from "vscode";
 import { OpenAgentError } from "../base/errors.ts";
 import type { App } from "./app.ts";
 import { rememberedChoice } from "./choices.ts";
+import { placeOf } from "./defaultWorkspace.ts";
 import type { MissionPanels } from "./panels.ts";
 import { report } from "./problems.ts";
 import { parseLink } from "./uris.ts";
-import { folderPaths } from "./workspacesView.ts";
+import { folderPaths } from "./folders.ts";
 
 /** Handles `vscode://open-agent.open-agent/mission/<id>` and `/new?prompt=…&workspace=…`. */
 export function handleLinks(app: App, panels: MissionPanels): vscode.Disposable {
@@ -61,8 +62,9 @@ async function proposeMission(app: App, panels: MissionPanels, prompt: string, w
   if (folder === undefined)
     throw new OpenAgentError("invalid_input", "The link names no folder, and none is open in this window.");
   const directory = existingFolder(folder);
+  const { place, words } = await placeOf(app, directory);
   const detail = [
-    `In the folder ${directory}`,
+    `In ${words}`,
     folderPaths().includes(directory)
       ? ""
       : "This folder is not open in this window. An agent follows the instructions and runs the plugins that it finds in a folder: go on only if you trust it.",
@@ -75,6 +77,6 @@ async function proposeMission(app: App, panels: MissionPanels, prompt: string, w
   );
   if (chosen !== "Start Mission") return;
   const choice = rememberedChoice(app, directory);
-  const head = await app.run("createMission", { text: prompt, directory, ...choice });
+  const head = await app.run("createMission", { text: prompt, ...place, ...choice });
   await panels.open(head.id, { preview: false });
 }

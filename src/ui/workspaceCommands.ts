@@ -20,7 +20,7 @@ import { editInitScript, editWorkspace } from "./workspaceFiles.ts";
 import { workspaceSecrets } from "./workspaceSecrets.ts";
 import { openShell } from "./workspaceShell.ts";
 import { wrongName } from "./workspaceWords.ts";
-import { folderPaths } from "./workspacesView.ts";
+import { folderPaths } from "./folders.ts";
 import { applyWorktree, deleteWorktree, mergeWorktree, pushWorktree, showWorktreePatch } from "./worktreeCommands.ts";
 
 /** How many missions a question names. */

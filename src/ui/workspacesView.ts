@@ -7,6 +7,7 @@ import { isContainer, type Workspace } from "../protocol/workspace.ts";
 import type { App } from "./app.ts";
 import { defaultWorkspaceOf, defaultWorkspaceSetting, withDefault } from "./defaultWorkspace.ts";
 import type { DiskUse } from "./diskUse.ts";
+import { folderPaths } from "./folders.ts";
 import { missionItem, missionTooltip, type MissionNode } from "./missionsView.ts";
 import { plainLabel } from "./words.ts";
 import { missionsByWorkspace, type WorkspaceNode } from "./workspaceNodes.ts";
@@ -169,13 +170,6 @@ export class WorkspacesView implements vscode.TreeDataProvider<Node>, vscode.Dis
     this.#changed.dispose();
     this.#view.dispose();
   }
-}
-
-/** The folders of this window that are on disk. */
-export function folderPaths(): string[] {
-  return (vscode.workspace.workspaceFolders ?? [])
-    .filter(({ uri }) => uri.scheme === "file")
-    .map(({ uri }) => uri.fsPath);
 }
 
 function folderItem(

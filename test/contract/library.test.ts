@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Core } from "../../src/orchestrator/core.ts";
@@ -150,5 +151,60 @@ describe("templates of workspaces", function () {
     );
     const outside = core.run("saveAsTemplate", { workspaceId, name: "../../evil" });
     assert.equal(await failureOf(outside), "invalid_input");
+  });
+});
+
+describe("a Library and missions", function () {
+  this.timeout(60_000);
+  let bed: Bed;
+  let core: Core;
+
+  beforeEach(async () => {
+    bed = await makeBed();
+    const agent = (mode: string) => `---\ndescription: An agent.\nmode: ${mode}\n---\nYou work.\n`;
+    writeFiles(bed.paths.library, {
+      "agent/lead.md": agent("primary"),
+      "agent/helper.md": agent("subagent"),
+      "openagent/config.json": JSON.stringify({ hidden_agents: ["plan", "general"], default_agent: "lead" }),
+    });
+    core = bed.core();
+  });
+  afterEach(() => bed.close());
+
+  const git = (...args: string[]) =>
+    execFileSync("git", ["-C", bed.paths.library, "-c", "user.name=a", "-c", "user.email=a@b.c", ...args], {
+      encoding: "utf8",
+    }).trim();
+  const names = (agents: readonly { name: string }[]) => agents.map(({ name }) => name);
+
+  it("decide which agents are offered, and which one works where none is named", async () => {
+    const { agents, subagents, defaultAgent } = await core.run("choices", { directory: bed.project });
+    assert.equal(defaultAgent, "lead");
+    assert.ok(names(agents).includes("lead") && !names(agents).includes("plan"), String(names(agents)));
+    assert.ok(names(subagents).includes("helper") && !names(subagents).includes("general"), String(names(subagents)));
+    const workspace = await core.run("createWorkspace", {
+      name: "few",
+      kind: "host",
+      directory: bed.project,
+      selection: { agents: ["helper"] },
+    });
+    const few = await core.run("choices", { directory: bed.project, workspaceId: workspace.id });
+    assert.deepEqual([names(few.agents).includes("lead"), names(few.subagents).includes("helper")], [false, true]);
+    assert.equal(few.defaultAgent, "build");
+    const { id } = await core.run("createMission", { text: "hello", directory: bed.project });
+    await untilTurns(core, id, 1);
+    assert.equal(core.store.head(id).usedAgent, "lead");
+  });
+
+  it("are on record: a mission keeps the commit that it began with, and whether there was more", async () => {
+    const made = async () => (await core.run("createEmptyMission", { title: "x", directory: bed.project })).library;
+    assert.equal(await made(), undefined);
+    git("init", "-q");
+    git("add", "-A");
+    git("commit", "-qm", "all");
+    const commit = git("rev-parse", "HEAD");
+    assert.deepEqual(await made(), { commit, changed: false });
+    writeFiles(bed.paths.library, { "rule/later.md": "Later.\n" });
+    assert.deepEqual(await made(), { commit, changed: true });
   });
 });

@@ -88,7 +88,8 @@ class World {
         connectedEngine: () => engine,
         admit: () => true,
         release: () => undefined,
-        defaultModel: () => Promise.resolve(undefined),
+        choose: (_engine, _head, { agent, model }) =>
+          Promise.resolve({ ...(agent !== undefined && { agent }), ...(model && { model }) }),
         allowedBy: () => undefined,
         addRules: (rules) => [...rules],
         rulesChanged: () => undefined,
