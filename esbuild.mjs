@@ -32,7 +32,9 @@ const common = {
   legalComments: "none",
   logLevel: "info",
 };
-const node = { ...common, platform: "node", format: "cjs", target: "node22" };
+// Of packages that come in two forms, the one that can be bundled.
+const mainFields = ["module", "main"];
+const node = { ...common, platform: "node", format: "cjs", target: "node22", mainFields };
 
 const bundles = [
   {

@@ -1,10 +1,11 @@
-import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
-import { basename, join, relative } from "node:path";
+import { basename, join } from "node:path";
 import { isPair } from "yaml";
-import { describeError, systemCode } from "../base/errors.ts";
-import type { Part, PartKind, PartProblem } from "../protocol/configuration.ts";
-import { readServers, serversIn } from "./servers.ts";
+import { describeError } from "../base/errors.ts";
+import { partKinds, type Part, type PartKind, type PartProblem } from "../protocol/configuration.ts";
+import { Catalogue, type Item } from "./catalogue.ts";
 import { parseFrontMatter, printFrontMatter } from "./frontMatter.ts";
+import { pathFor, type ItemKind } from "./layout.ts";
+import { readServers, serversIn } from "./servers.ts";
 
 /** What a Library holds for agents. A folder that is not there is an empty one. */
 export interface Contents {
@@ -12,121 +13,90 @@ export interface Contents {
   problems: PartProblem[];
 }
 
-/** The folder of each kind in the layout of Open Agent's Libraries, with the plural that older ones have. */
-const folders = {
-  skills: ["skill", "skills"],
-  commands: ["command", "commands"],
-  agents: ["agent", "agents"],
-  tools: ["tool", "tools"],
-  rules: ["rule", "rules"],
-} as const;
-type FileKind = keyof typeof folders;
-
-/** OpenCode's rules for the head of a `SKILL.md`. */
-const skillName = /^[a-z0-9]+(-[a-z0-9]+)*$/;
-const skillNameLimit = 64;
-const descriptionLimit = 1024;
-
-/** Reads what is in a Library. What cannot be used is a problem, and nothing else suffers from it. */
-export function readLibrary(root: string): Contents {
+/**
+ * Reads what is in a Library. What cannot be used is a problem, and nothing else suffers from it. A catalogue that is
+ * kept spares the reading of what has not changed.
+ */
+export function readLibrary(root: string, catalogue = new Catalogue(root)): Contents {
+  catalogue.changed();
   const contents: Contents = { parts: [], problems: [] };
-  for (const kind of Object.keys(folders) as FileKind[])
-    for (const folder of folders[kind]) {
-      for (const [name, path] of entries(kind, join(root, folder)))
-        take(contents, kind, name, path, () => readPart(kind, name, path));
-    }
+  for (const item of catalogue.items()) {
+    const { kind, name, path } = item;
+    if (kind !== "mcps" && isPartKind(kind)) take(contents, kind, name, path, () => readPart(catalogue, item));
+  }
+  addObstacles(contents, catalogue);
   addServers(contents, serversIn(root));
-  addPlugins(contents, join(root, "plugins.json"));
+  addFileProblem(contents, catalogue, "plugins");
   return contents;
+}
+
+function isPartKind(kind: ItemKind): kind is PartKind {
+  return partKinds.some((one) => one === kind);
 }
 
 function take(contents: Contents, kind: PartKind, name: string, path: string, read: () => Part | undefined): void {
   try {
     const part = read();
-    if (!part) return;
-    if (contents.parts.some((other) => other.kind === kind && other.name === name))
-      throw new Error("there is another one of this name");
-    contents.parts.push(part);
+    if (part) contents.parts.push(part);
   } catch (error) {
     contents.problems.push({ kind, name, path, message: describeError(error) });
   }
 }
 
-/** Names and paths of what a folder holds of a kind. */
-function entries(kind: FileKind, folder: string): [string, string][] {
-  if (!existsSync(folder)) return [];
-  const inside = readdirSync(folder, { withFileTypes: true, recursive: kind === "commands" || kind === "agents" });
-  return inside
-    .filter((entry) => !entry.name.startsWith("."))
-    .flatMap((entry): [string, string][] => {
-      const path = join(entry.parentPath, entry.name);
-      if (kind === "skills") return entry.isDirectory() ? [[entry.name, path]] : [];
-      const ending = kind === "tools" ? /\.[jt]s$/ : /\.md$/;
-      if (!entry.isFile() || !ending.test(entry.name)) return [];
-      return [[relative(folder, path).replaceAll("\\", "/").replace(ending, ""), path]];
-    })
-    .sort(([one], [other]) => one.localeCompare(other));
+/** The part that an item is. Throws with the words of the editor's own problem where it cannot be one. */
+function readPart(catalogue: Catalogue, item: Item): Part | undefined {
+  const { name, path, description } = item;
+  const [error] = catalogue.errorsOf(item);
+  if (error) throw new Error(clause(error.message));
+  const part = { name, path, ...(description !== undefined && { description }) };
+  switch (item.kind) {
+    case "skills": {
+      const matter = parseFrontMatter(catalogue.text(join(path, "SKILL.md")) ?? "");
+      if (matter.fields["name"] !== undefined) return { kind: "skills", ...part };
+      matter.head.set("name", name);
+      return { kind: "skills", ...part, texts: { "SKILL.md": printFrontMatter(matter) } };
+    }
+    case "agents":
+      return agentPart(part, catalogue.text(path) ?? "");
+    case "plugins": {
+      const all = JSON.parse(catalogue.text(path) ?? "{}") as Record<string, Record<string, unknown>>;
+      const { package: entry, enabled } = all[name] ?? {};
+      return enabled === false ? undefined : { kind: "plugins", ...part, entry };
+    }
+    default:
+      return isPartKind(item.kind) ? { kind: item.kind, ...part } : undefined;
+  }
 }
 
-function readPart(kind: FileKind, name: string, path: string): Part {
-  if (kind === "skills") return readSkill(name, path);
-  const text = readFileSync(path, "utf8");
-  if (kind === "tools") {
-    const words = /\/\*\*\s*(.*?)\s*\*\//s.exec(text)?.[1]?.replaceAll(/\s*\n\s*\*?\s*/g, " ");
-    return { kind, name, path, ...described(words) };
-  }
+function agentPart(part: Omit<Part, "kind">, text: string): Part {
   const matter = parseFrontMatter(text);
-  const part: Part = { kind, name, path, ...described(matter.fields["description"]) };
-  if (kind !== "agents") return part;
   const { permission, permissions, rules } = matter.fields;
-  if (permissions === undefined && rules === undefined) return part;
+  if (permissions === undefined && rules === undefined) return { kind: "agents", ...part };
   // The Library's own words for what OpenCode calls otherwise, or does not know.
   matter.head.delete("rules");
   if (permission !== undefined) matter.head.delete("permissions");
   else renameKey(matter, "permissions", "permission");
-  return { ...part, texts: { "": printFrontMatter(matter) } };
+  return { kind: "agents", ...part, texts: { "": printFrontMatter(matter) } };
+}
+
+/** A sentence as a clause after a colon. */
+function clause(sentence: string): string {
+  return sentence.replace(/^(?:Its?|There)\b/, (word) => word.toLowerCase()).replace(/\.$/, "");
+}
+
+/** What would be an item, but is a link or cannot be listed. */
+function addObstacles(contents: Contents, catalogue: Catalogue): void {
+  for (const { code, path, message } of catalogue.problems()) {
+    const { kind, name, file } = (code === "link" || code === "unreadable" ? catalogue.placeOf(path) : undefined) ?? {};
+    if (kind === undefined || name === undefined || file !== undefined || !isPartKind(kind)) continue;
+    if (!catalogue.item(kind, name)) contents.problems.push({ kind, name, path, message: clause(message) });
+  }
 }
 
 function renameKey({ head }: ReturnType<typeof parseFrontMatter>, from: string, to: string): void {
   const pairs = (head.contents as { items?: unknown[] } | null)?.items ?? [];
   const pair = pairs.filter(isPair).find(({ key }) => String(key) === from);
   if (pair) pair.key = head.createNode(to);
-}
-
-function readSkill(name: string, path: string): Part {
-  const file = join(path, "SKILL.md");
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    if (systemCode(error) === "ENOENT") throw new Error("it has no file SKILL.md", { cause: error });
-    throw error;
-  }
-  requireInside(path);
-  const matter = parseFrontMatter(text);
-  const { name: own = name, description } = matter.fields;
-  if (own !== name) throw new Error(`its head calls it “${String(own)}”, but its folder is “${name}”`);
-  if (!skillName.test(name) || name.length > skillNameLimit)
-    throw new Error("its name may have small letters, digits and single dashes between them, 64 characters at most");
-  if (typeof description !== "string" || description.trim() === "")
-    throw new Error("its head has no description, so that no agent would know of it");
-  if (description.length > descriptionLimit)
-    throw new Error(`its description has more than ${String(descriptionLimit)} characters`);
-  const part: Part = { kind: "skills", name, path, description };
-  if (matter.fields["name"] !== undefined) return part;
-  matter.head.set("name", name);
-  return { ...part, texts: { "SKILL.md": printFrontMatter(matter) } };
-}
-
-/** A link out of a skill would give agents what is not in the Library. */
-function requireInside(folder: string): void {
-  const root = realpathSync(folder);
-  for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
-    if (!entry.isSymbolicLink()) continue;
-    const path = join(entry.parentPath, entry.name);
-    const way = relative(root, realpathSync(path));
-    if (way.startsWith("..")) throw new Error(`${relative(folder, path)} is a link that leads out of it`);
-  }
 }
 
 function described(words: unknown): { description?: string } {
@@ -140,19 +110,9 @@ function addServers(contents: Contents, path: string): void {
   for (const { name, message } of problems) contents.problems.push({ kind: "mcps", name, path, message });
 }
 
-/** `plugins.json`: `{id: {package, description?, enabled = true}}`. */
-function addPlugins(contents: Contents, path: string): void {
-  if (!existsSync(path)) return;
-  let all: [string, unknown][] = [];
-  take(contents, "plugins", basename(path), path, () => {
-    all = Object.entries(JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>);
-    return undefined;
-  });
-  for (const [name, value] of all)
-    take(contents, "plugins", name, path, () => {
-      const { package: entry, description, enabled } = Object(value) as Record<string, unknown>;
-      if (enabled === false) return undefined;
-      if (typeof entry !== "string" || entry === "") throw new Error("it names no package");
-      return { kind: "plugins", name, path, ...described(description), entry };
-    });
+/** A file of several items that cannot be read at all. */
+function addFileProblem(contents: Contents, catalogue: Catalogue, kind: "plugins"): void {
+  const path = pathFor(catalogue.root, kind, "");
+  const error = catalogue.problems(path).find(({ severity, item }) => severity === "error" && item === undefined);
+  if (error) contents.problems.push({ kind, name: basename(path), path, message: clause(error.message) });
 }

@@ -43,10 +43,10 @@ const server = z.union([
 ]);
 
 /** Whether a value is one that only its key can read. */
-const isEncrypted = (value: string) => value.trimStart().startsWith("<encrypted");
+export const isEncrypted = (value: string) => value.trimStart().startsWith("<encrypted");
 
 /** What OpenCode is to be told of a server. Throws with a sentence that says what is wrong with it. */
-function serverEntry(value: unknown): Omit<NamedServer, "name"> {
+export function serverEntry(value: unknown): Omit<NamedServer, "name"> {
   const parsed = server.safeParse(value);
   if (!parsed.success)
     throw new Error("it needs a command (a list of words) or a URL, and its variables and headers must be texts");

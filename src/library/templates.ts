@@ -21,7 +21,7 @@ export interface Template {
 }
 
 /** The original's fields. What is unknown stays in the file. */
-const schema = z.looseObject({
+export const templateShape = z.looseObject({
   description: z.string().nullish(),
   distro: z.enum(distros).nullish(),
   packages: z.array(z.string()).nullish(),
@@ -36,7 +36,8 @@ const schema = z.looseObject({
   shared_network: z.boolean().nullish(),
 });
 
-const namePattern = /^(?!\.)[^/\\]{1,100}$/;
+/** What a template, and what a template names, can be called. */
+export const namePattern = /^(?!\.)[^/\\]{1,100}$/;
 const folderOf = (root: string) => join(root, "workspace-template");
 
 /** Names and descriptions of a Library's templates, and what is wrong with those that do not parse. */
@@ -89,7 +90,7 @@ const isSealed = (value: string) => value.trimStart().startsWith("<encrypted");
 const plain = (value: string) => (value === "" || isSealed(value) ? undefined : value);
 
 /** Fragments of the Library come first, in their order. */
-function initScriptOf(root: string, { init_scripts, init_script }: z.output<typeof schema>): string {
+function initScriptOf(root: string, { init_scripts, init_script }: z.output<typeof templateShape>): string {
   const fragments = (init_scripts ?? []).map((name) => {
     const text = namePattern.test(name) ? readTextIfPresent(join(root, "init-script", name, "SCRIPT.sh")) : undefined;
     if (text === undefined) throw new OpenAgentError("invalid_input", `The Library has no init script “${name}”.`);
@@ -130,6 +131,6 @@ function pathOf(root: string, name: string): string {
   throw new OpenAgentError("invalid_input", `“${name}” is no name of a template.`, { name });
 }
 
-function readRaw(path: string): z.output<typeof schema> | undefined {
-  return readJsonIfPresent(path, (value) => schema.parse(value));
+function readRaw(path: string): z.output<typeof templateShape> | undefined {
+  return readJsonIfPresent(path, (value) => templateShape.parse(value));
 }

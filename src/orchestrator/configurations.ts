@@ -2,6 +2,7 @@ import { dirname } from "node:path";
 import { Sequence } from "../base/async.ts";
 import { describeError, OpenAgentError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { Catalogue } from "../library/catalogue.ts";
 import { readLibrary, type Contents } from "../library/library.ts";
 import { readAgentSettings, type AgentSettings } from "../library/productSettings.ts";
 import { changeServer, readRegistry, readServers, serversIn, writeServer } from "../library/servers.ts";
@@ -45,6 +46,7 @@ export interface More {
 export class Configurations {
   readonly #options: ConfigurationsOptions;
   readonly #writing = new Sequence();
+  #catalogue: Catalogue | undefined;
   /** What the servers refused, by the folder of their configuration. */
   readonly #refused = new Map<string, PartProblem[]>();
 
@@ -101,7 +103,8 @@ export class Configurations {
 
   /** The same, with the names of the MCP servers that run with the host's missions only. */
   #read(): Contents & { onHost: ReadonlySet<string> } {
-    const { parts, problems } = readLibrary(this.library);
+    if (this.#catalogue?.root !== this.library) this.#catalogue = new Catalogue(this.library);
+    const { parts, problems } = readLibrary(this.library, this.#catalogue);
     const path = this.#options.servers;
     const { servers, problems: unusable } = readRegistry(path);
     const own = servers.map(({ name, entry, description }): Part => ({

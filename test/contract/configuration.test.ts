@@ -95,7 +95,7 @@ describe("what agents know", function () {
     const { parts, problems } = await core.run("generatedConfiguration", {});
     const words = Object.fromEntries(problems.map(({ kind, name, message }) => [`${kind}/${name}`, message]));
     const expected: Record<string, RegExp> = {
-      "agents/odd-mode": /Expected .*"primary".*got "nonsense"/,
+      "agents/odd-mode": /its mode is “nonsense”/,
       "commands/bad-head": /its head does not parse/,
       "mcps/refused": /OpenCode does not understand/,
       "mcps/sealed": /KEY needs your value/,

@@ -1,0 +1,27 @@
+import { isEncrypted } from "./servers.ts";
+
+/** How keys of well-known services begin. */
+const prefixes =
+  /^(?:Bearer\s+|Basic\s+|token\s+)?(?:sk-[\w-]{16,}|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeoprs]-[\w-]{10,}|AKIA[0-9A-Z]{16}|AIza[\w-]{30,}|npm_\w{30,}|hf_\w{20,}|[sr]k_live_\w{16,}|-----BEGIN [A-Z ]*PRIVATE KEY)/;
+const secretNames = /(?:^|[_-])(?:TOKEN|API_?KEY|KEY|SECRET|PASSWORD|PASSWD|PASS|CREDENTIALS?|AUTHORIZATION)$/i;
+const passwordNames = /PASS(?:WORD|WD)?$/i;
+/** Values that stand for others, or for none. */
+const placeholders = /^\s*$|\{(?:env|file):|\$\{?\w|^<|\byour[ _-]|changeme|placeholder|example|^x+$|^\*+$|^\.\.\./i;
+
+/** Whether a value looks like a secret that everybody can read who has the file. */
+export function looksSecret(name: string, value: string): boolean {
+  if (isEncrypted(value) || placeholders.test(value)) return false;
+  if (prefixes.test(value.trim())) return true;
+  if (!secretNames.test(name)) return false;
+  const bare = value.trim().replace(/^(?:Bearer|Basic|token)\s+/i, "");
+  if (/^[~./]|^[a-z][a-z\d+.-]*:\/\//i.test(bare) || /\s/.test(bare)) return false;
+  if (passwordNames.test(name)) return bare.length >= 4;
+  return bare.length >= 16 && entropy(bare) >= 3;
+}
+
+/** Bits that each character of a text carries. */
+function entropy(text: string): number {
+  const counts = new Map<string, number>();
+  for (const letter of text) counts.set(letter, (counts.get(letter) ?? 0) + 1);
+  return [...counts.values()].reduce((sum, count) => sum - (count / text.length) * Math.log2(count / text.length), 0);
+}
