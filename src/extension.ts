@@ -13,6 +13,7 @@ import { provideReports } from "./ui/exchange.ts";
 import { provideConfigurations } from "./ui/configuration.ts";
 import { provideWorkspaceFiles } from "./ui/workspaceFiles.ts";
 import { registerTools } from "./ui/languageModelTools.ts";
+import { librarySecretCommands, protectSecrets } from "./ui/librarySecrets.ts";
 import { MissionsView } from "./ui/missionsView.ts";
 import { provideOutputs } from "./ui/outputDocuments.ts";
 import { MissionPanels } from "./ui/panels.ts";
@@ -61,11 +62,13 @@ export function activate(context: vscode.ExtensionContext): void {
     provideWorkspaceFiles(app),
     provideContainerFiles(app),
     provideConfigurations(app),
+    protectSecrets(app),
   );
   const handlers = {
     ...commandHandlers,
     ...changeHandlers(documents, review),
     ...workspaceCommands(logs, output, usage),
+    ...librarySecretCommands,
   };
   for (const [name, handle] of Object.entries(handlers)) {
     const run = async (argument: unknown, selected: unknown) => {

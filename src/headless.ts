@@ -13,7 +13,15 @@ import { reportText } from "./cli/report.ts";
 import { runMission, type RunOptions } from "./cli/run.ts";
 import { plainText } from "./cli/terminal.ts";
 import { runWorkspaceCommand, workspaceNamed } from "./cli/workspaces.ts";
-import { containersIn, Core, dataPaths, exportMission, fileSecrets, nativeBindingIn } from "./orchestrator/index.ts";
+import {
+  containersIn,
+  Core,
+  dataPaths,
+  exportMission,
+  fileSecrets,
+  nativeBindingIn,
+  withLibraryKey,
+} from "./orchestrator/index.ts";
 import type { EventType } from "./protocol/event.ts";
 import { worktreeName } from "./protocol/workspace.ts";
 
@@ -64,6 +72,8 @@ const usage = `Open Agent ${version}, headless
   --opencode P   OpenCode executable (default: the one on PATH)
   --url U        A running OpenCode server to use; its password is taken from OPENCODE_SERVER_PASSWORD
   --verbose      Logs to standard error
+
+The environment variable PRIVATE_KEY is the key of the Library's encrypted values.
 `;
 
 const { values, positionals } = parseOptions();
@@ -128,6 +138,10 @@ const quotes: Partial<Record<Command, string>> = {
   search: " Put the words in quotes.",
 };
 
+/** The key of the Library's encrypted values, which nothing that this process starts shall see. */
+const libraryKey = process.env["PRIVATE_KEY"];
+delete process.env["PRIVATE_KEY"];
+
 function openCore(command: Command): Core {
   const program = dirname(realpathSync(process.argv[1] ?? "."));
   const paths = dataPaths(values["data-dir"] && resolve(values["data-dir"]), process.env, false);
@@ -142,7 +156,7 @@ function openCore(command: Command): Core {
     ...findRipgrep(program),
     settings: () => ({ executable: values.opencode && resolve(values.opencode), attachedUrl: values.url }),
     attachedPassword: () => Promise.resolve(process.env["OPENCODE_SERVER_PASSWORD"]),
-    secrets: fileSecrets(paths.secrets),
+    secrets: withLibraryKey(fileSecrets(paths.secrets), libraryKey),
     log: values.verbose ? stderrLogger : quietLogger,
     mayAct: () => !readers.includes(command),
   });

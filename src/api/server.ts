@@ -289,6 +289,7 @@ const statuses: Partial<Record<ErrorCode, 400 | 404 | 409 | 503>> = {
   workspace_not_cleanable: 409,
   workspace_busy: 409,
   worktree_failed: 409,
+  library_locked: 409,
   workspace_not_found: 404,
   workspace_not_ready: 409,
   workspace_unavailable: 503,

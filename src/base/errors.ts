@@ -56,6 +56,8 @@ export type ErrorCode =
   | "workspace_busy"
   | "worktree_failed"
   | "workspace_not_cleanable"
+  // the Library
+  | "library_locked"
   // the caller
   | "invalid_input"
   | "untrusted"

@@ -11,6 +11,7 @@ const hints: Record<string, string> = {
   no_provider: "Log in with one: opencode auth login.",
   import_unusable: "Name an original Open Agent's missions*.db, or a mission exported with --json.",
   mission_not_found: "`list` shows the missions.",
+  library_locked: "Put it into the environment variable PRIVATE_KEY.",
   store_newer: "Use the newer version of Open Agent, or another folder with --data-dir.",
   store_unreadable: "Put the file right or move it away, or use another folder with --data-dir.",
   no_leader: "Try again, with --verbose to see more.",

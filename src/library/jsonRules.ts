@@ -4,7 +4,8 @@ import { knownAgents } from "./commandRules.ts";
 import { removal, replaceText } from "./edits.ts";
 import type { ItemKind } from "./layout.ts";
 import { looksSecret } from "./plainSecrets.ts";
-import { isEncrypted, serverEntry } from "./servers.ts";
+import { isSealed } from "../protocol/sealed.ts";
+import { serverEntry } from "./servers.ts";
 import { namePattern, templateShape } from "./templates.ts";
 import { entry, namesIn, plain, readJson, textIn, valueOf, type Entry, type Node } from "./tree.ts";
 
@@ -60,7 +61,7 @@ function checkServer(f: Findings, { key: name, value, start, end }: Entry): void
   } catch (error) {
     const sealed = ["env", "environment", "headers"]
       .flatMap((key) => valueOf(value, key)?.entries ?? [])
-      .find((one) => isEncrypted(textIn(one.value) ?? ""));
+      .find((one) => isSealed(textIn(one.value) ?? ""));
     if (sealed && describeError(error).includes("encrypted")) {
       f.problem(sealed.value, "warning", "sealed", `${describeError(error)}.`, [], name);
       return;

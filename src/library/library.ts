@@ -5,6 +5,8 @@ import { partKinds, type Part, type PartKind, type PartProblem } from "../protoc
 import { Catalogue, type Item } from "./catalogue.ts";
 import { parseFrontMatter, printFrontMatter } from "./frontMatter.ts";
 import { pathFor, type ItemKind } from "./layout.ts";
+import { readablePart } from "./readable.ts";
+import type { Key } from "./sealed.ts";
 import { readServers, serversIn } from "./servers.ts";
 
 /** What a Library holds for agents. A folder that is not there is an empty one. */
@@ -16,16 +18,23 @@ export interface Contents {
 /**
  * Reads what is in a Library. What cannot be used is a problem, and nothing else suffers from it. A catalogue that is
  * kept spares the reading of what has not changed.
+ * @param key opens its encrypted values
  */
-export function readLibrary(root: string, catalogue = new Catalogue(root)): Contents {
+export function readLibrary(root: string, key?: Key, catalogue = new Catalogue(root)): Contents {
   catalogue.changed();
   const contents: Contents = { parts: [], problems: [] };
   for (const item of catalogue.items()) {
     const { kind, name, path } = item;
-    if (kind !== "mcps" && isPartKind(kind)) take(contents, kind, name, path, () => readPart(catalogue, item));
+    if (kind === "mcps" || !isPartKind(kind)) continue;
+    take(contents, kind, name, path, () => {
+      const found = readPart(catalogue, item);
+      const { part, problem } = found ? readablePart(found, key) : {};
+      if (problem) contents.problems.push(problem);
+      return part;
+    });
   }
   addObstacles(contents, catalogue);
-  addServers(contents, serversIn(root));
+  addServers(contents, serversIn(root), key);
   addFileProblem(contents, catalogue, "plugins");
   return contents;
 }
@@ -103,8 +112,8 @@ function described(words: unknown): { description?: string } {
   return typeof words === "string" && words !== "" ? { description: words } : {};
 }
 
-function addServers(contents: Contents, path: string): void {
-  const { servers, problems } = readServers(path);
+function addServers(contents: Contents, path: string, key: Key | undefined): void {
+  const { servers, problems } = readServers(path, key);
   for (const { name, description, entry } of servers)
     contents.parts.push({ kind: "mcps", name, path, ...described(description), entry });
   for (const { name, message } of problems) contents.problems.push({ kind: "mcps", name, path, message });

@@ -1,4 +1,4 @@
-import { isEncrypted } from "./servers.ts";
+import { isSealed } from "../protocol/sealed.ts";
 
 /** How keys of well-known services begin. */
 const prefixes =
@@ -10,7 +10,7 @@ const placeholders = /^\s*$|\{(?:env|file):|\$\{?\w|^<|\byour[ _-]|changeme|plac
 
 /** Whether a value looks like a secret that everybody can read who has the file. */
 export function looksSecret(name: string, value: string): boolean {
-  if (isEncrypted(value) || placeholders.test(value)) return false;
+  if (isSealed(value) || placeholders.test(value)) return false;
   if (prefixes.test(value.trim())) return true;
   if (!secretNames.test(name)) return false;
   const bare = value.trim().replace(/^(?:Bearer|Basic|token)\s+/i, "");

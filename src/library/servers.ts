@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { describeError, OpenAgentError } from "../base/errors.ts";
 import { privateFolder, readJsonIfPresent, writePrivateFile } from "../base/files.ts";
 import type { ServerScope } from "../protocol/configuration.ts";
+import { valueOf, type Key } from "./sealed.ts";
 
 /** An MCP server as it is written down, and what OpenCode is to be told of it. */
 export interface NamedServer {
@@ -42,11 +43,11 @@ const server = z.union([
   }),
 ]);
 
-/** Whether a value is one that only its key can read. */
-export const isEncrypted = (value: string) => value.trimStart().startsWith("<encrypted");
+/** Gives the value of a variable or header as it is to be used, or throws with a sentence. */
+type Reading = (name: string, value: string) => string;
 
 /** What OpenCode is to be told of a server. Throws with a sentence that says what is wrong with it. */
-export function serverEntry(value: unknown): Omit<NamedServer, "name"> {
+export function serverEntry(value: unknown, read: Reading = (_, text) => text): Omit<NamedServer, "name"> {
   const parsed = server.safeParse(value);
   if (!parsed.success)
     throw new Error("it needs a command (a list of words) or a URL, and its variables and headers must be texts");
@@ -55,27 +56,33 @@ export function serverEntry(value: unknown): Omit<NamedServer, "name"> {
   const named = { ...(description !== undefined && { description }), ...(scope && { scope }) };
   if ("url" in parsed.data) {
     const { url, headers, oauth } = parsed.data;
-    requireReadable(headers);
     const entry = {
       type: "remote",
       url,
       ...shared,
-      ...(headers && { headers }),
+      ...(headers && { headers: each(headers, read) }),
       ...(oauth !== undefined && { oauth }),
     };
     return { ...named, entry };
   }
   const { command, args, env, environment } = parsed.data;
-  const variables = { ...env, ...environment };
-  requireReadable(variables);
+  const variables = each({ ...env, ...environment }, read);
   const argv = [...(typeof command === "string" ? [command] : command), ...args];
   const some = Object.keys(variables).length > 0;
   return { ...named, entry: { type: "local", command: argv, ...shared, ...(some && { environment: variables }) } };
 }
 
-function requireReadable(values: Readonly<Record<string, string>> = {}): void {
-  const name = Object.keys(values).find((key) => isEncrypted(values[key] ?? ""));
-  if (name !== undefined) throw new Error(`${name} needs your value: it is encrypted, and there is no key for it`);
+function each(values: Readonly<Record<string, string>>, read: Reading): Record<string, string> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, read(name, value)]));
+}
+
+function readWith(key: Key | undefined): Reading {
+  return (name, value) => {
+    const text = valueOf(value, key);
+    if (text !== undefined) return text;
+    const why = key === undefined ? "it is encrypted, and there is no key for it" : "it is encrypted with another key";
+    throw new Error(`${name} needs your value: ${why}`);
+  };
 }
 
 export interface RegisteredServer extends NamedServer {
@@ -83,8 +90,8 @@ export interface RegisteredServer extends NamedServer {
 }
 
 /** The user's own list of servers: a file as the Library's, in which each has a scope besides. */
-export function readRegistry(path: string): { servers: RegisteredServer[]; problems: ServerProblem[] } {
-  const { servers, problems } = readServers(path);
+export function readRegistry(path: string, key?: Key): { servers: RegisteredServer[]; problems: ServerProblem[] } {
+  const { servers, problems } = readServers(path, key);
   return { servers: servers.map((server) => ({ ...server, scope: server.scope ?? "workspace" })), problems };
 }
 
@@ -94,7 +101,10 @@ interface ServerProblem {
 }
 
 /** A file of servers by their names. One that is not there has none. */
-export function readServers(path: string): {
+export function readServers(
+  path: string,
+  key?: Key,
+): {
   servers: NamedServer[];
   problems: ServerProblem[];
 } {
@@ -108,7 +118,7 @@ export function readServers(path: string): {
   }
   for (const [name, value] of Object.entries(all))
     try {
-      servers.push({ name, ...serverEntry(value) });
+      servers.push({ name, ...serverEntry(value, readWith(key)) });
     } catch (error) {
       problems.push({ name, message: describeError(error) });
     }

@@ -4,7 +4,9 @@ import { z } from "zod";
 import { describeError, OpenAgentError } from "../base/errors.ts";
 import { readJsonIfPresent, readTextIfPresent, writePrivateFile } from "../base/files.ts";
 import type { Selection } from "../protocol/configuration.ts";
+import { isSealed } from "../protocol/sealed.ts";
 import { distros, type Distro } from "../protocol/workspace.ts";
+import { valueOf, type Key } from "./sealed.ts";
 
 /** What a workspace can begin as. */
 export interface Template {
@@ -56,15 +58,18 @@ export function listTemplates(root: string): { templates: Template[]; problems: 
   return { templates, problems };
 }
 
-/** Throws `invalid_input` when there is none of this name, or it does not parse. */
-export function readTemplate(root: string, name: string): Template {
+/**
+ * Reads a template; `key` opens its encrypted values.
+ * @throws OpenAgentError `invalid_input` when there is none of this name, or it does not parse
+ */
+export function readTemplate(root: string, name: string, key?: Key): Template {
   const path = pathOf(root, name);
   const raw = readRaw(path);
   if (!raw) throw new OpenAgentError("invalid_input", `The Library has no workspace template “${name}”.`, { name });
   const { description, distro, packages, env_vars, encrypted_keys, shared_network, skills, tools, mcps, plugins } = raw;
   const selection = { skills, tools, mcps, plugins };
   const chosen = Object.entries(selection).filter(([, names]) => names != null);
-  const isSecret = (key: string, value: string) => encrypted_keys?.includes(key) === true || isSealed(value);
+  const isSecret = (variable: string, value: string) => encrypted_keys?.includes(variable) === true || isSealed(value);
   const variables = Object.entries(env_vars ?? {});
   const initScript = initScriptOf(root, raw);
   return {
@@ -74,20 +79,18 @@ export function readTemplate(root: string, name: string): Template {
     ...(packages != null && { packages }),
     ...(initScript !== "" && { initScript }),
     ...(shared_network != null && { network: shared_network ? ("host" as const) : ("private" as const) }),
-    environment: Object.fromEntries(variables.filter(([key, value]) => !isSecret(key, value))),
+    environment: Object.fromEntries(variables.filter(([variable, value]) => !isSecret(variable, value))),
     secrets: {
-      ...Object.fromEntries((encrypted_keys ?? []).map((key) => [key, undefined])),
+      ...Object.fromEntries((encrypted_keys ?? []).map((variable) => [variable, undefined])),
       ...Object.fromEntries(
-        variables.filter(([key, value]) => isSecret(key, value)).map(([key, value]) => [key, plain(value)]),
+        variables
+          .filter(([variable, value]) => isSecret(variable, value))
+          .map(([variable, value]) => [variable, value === "" ? undefined : valueOf(value, key)]),
       ),
     },
     selection: Object.fromEntries(chosen),
   };
 }
-
-/** A value that only its key can read, or none, is asked for. */
-const isSealed = (value: string) => value.trimStart().startsWith("<encrypted");
-const plain = (value: string) => (value === "" || isSealed(value) ? undefined : value);
 
 /** Fragments of the Library come first, in their order. */
 function initScriptOf(root: string, { init_scripts, init_script }: z.output<typeof templateShape>): string {

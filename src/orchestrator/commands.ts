@@ -17,6 +17,7 @@ import { endpointSchema, type Endpoint } from "./endpoints.ts";
 import { importMissions } from "./importing.ts";
 import type { Leader } from "./leader.ts";
 import { offeredChoices } from "./offeredChoices.ts";
+import { libraryKeyCommands } from "./libraryKey.ts";
 import { edited, moved, removed } from "./queue.ts";
 import { forkMission, revertTurn, unrevert } from "./reverting.ts";
 import { configurationCommands } from "./configurationCommands.ts";
@@ -70,6 +71,7 @@ export const commands = {
   ...workspaceCommands,
   ...layerCommands,
   ...configurationCommands,
+  ...libraryKeyCommands,
   createMission: command(
     z.object({ text: messageText, ...missionPlace, title: z.string().min(1).max(500).optional(), ...choice }),
     (leader, input): Promise<MissionHead> => leader.create(input),

@@ -2,6 +2,7 @@ import { isAbsolute } from "node:path";
 import { z } from "zod";
 import {
   knownPart,
+  withoutSecrets,
   type GeneratedConfiguration,
   type McpServer,
   type McpStatus,
@@ -33,8 +34,8 @@ function serverOf(leader: Leader, { workspaceId: id }: z.output<typeof place>): 
 /** What can be asked of the leader about what agents are given. */
 export const configurationCommands = {
   /** All that workspaces can choose from, and what of it cannot be used. */
-  knownParts: command(z.object({}), (leader): Omit<GeneratedConfiguration, "folder"> => {
-    const { parts, problems } = leader.configurations.all();
+  knownParts: command(z.object({}), async (leader): Promise<Omit<GeneratedConfiguration, "folder">> => {
+    const { parts, problems } = await leader.configurations.all();
     return { parts: parts.map(knownPart), problems };
   }),
   /** What is generated for the missions of a workspace, or for those of none. */
@@ -45,9 +46,9 @@ export const configurationCommands = {
   mcpServers: command(place, async (leader, input): Promise<(McpServer & { status?: McpStatus })[]> => {
     const engine = leader.engines.connected(serverOf(leader, input));
     const states = engine ? await engine.mcpServers(input.directory) : {};
-    return leader.configurations.servers().map((server) => {
+    return (await leader.configurations.servers()).map((server) => {
       const status = states[server.name];
-      return { ...server, ...(status && { status }) };
+      return { ...server, entry: withoutSecrets(server.entry), ...(status && { status }) };
     });
   }),
   /** Adds or replaces one of the user's own MCP servers. Throws `invalid_input`. */
@@ -64,7 +65,7 @@ export const configurationCommands = {
   }),
   /** Takes effect on the next mission. */
   enableMcpServer: command(z.object({ name: serverName, enabled: z.boolean() }), async (leader, { name, enabled }) => {
-    leader.configurations.enableServer(name, enabled);
+    await leader.configurations.enableServer(name, enabled);
     await leader.sync();
   }),
   /** Connects it anew. */
@@ -107,7 +108,7 @@ export const configurationCommands = {
   }),
 };
 
-function generated(leader: Leader, id: string | undefined): GeneratedConfiguration {
+function generated(leader: Leader, id: string | undefined): Promise<GeneratedConfiguration> {
   const workspace = id === undefined ? undefined : leader.workspaces.get(id);
   return leader.configurations.generated(workspace && hasOwnServer(workspace) ? workspace : undefined);
 }

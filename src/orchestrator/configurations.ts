@@ -5,6 +5,7 @@ import type { Logger } from "../base/log.ts";
 import { Catalogue } from "../library/catalogue.ts";
 import { readLibrary, type Contents } from "../library/library.ts";
 import { readAgentSettings, type AgentSettings } from "../library/productSettings.ts";
+import type { Key } from "../library/sealed.ts";
 import { changeServer, readRegistry, readServers, serversIn, writeServer } from "../library/servers.ts";
 import { configurationIn, writeConfiguration } from "../opencode/configuration.ts";
 import type { Executable } from "../opencode/locate.ts";
@@ -20,6 +21,7 @@ import {
   type PartProblem,
 } from "../protocol/configuration.ts";
 import { isContainer, type Workspace } from "../protocol/workspace.ts";
+import type { LibraryKey } from "./libraryKey.ts";
 
 export interface ConfigurationsOptions {
   /** The Library's folder, which need not be there. */
@@ -28,6 +30,8 @@ export interface ConfigurationsOptions {
   folder: (workspace: Workspace | undefined) => string;
   /** The file of the MCP servers that are not of the Library. */
   servers: string;
+  /** Opens what is encrypted in both. */
+  key: LibraryKey;
   /** What stands in for the package that tools import from. */
   toolPackage: string;
   /** The environment that the user's own tools see. */
@@ -54,6 +58,11 @@ export class Configurations {
     this.#options = options;
   }
 
+  /** What opens the Library's encrypted values. */
+  get key(): LibraryKey {
+    return this.#options.key;
+  }
+
   /** The folder of the Library, which need not be there. */
   get library(): string {
     return this.#options.library();
@@ -69,17 +78,28 @@ export class Configurations {
     }
   }
 
+  /** No mission fails for want of it: what it would open is a problem of its own. */
+  async #usableKey(): Promise<Key | undefined> {
+    try {
+      return await this.key.load();
+    } catch (error) {
+      this.#options.log.warn(`The key of the Library cannot be used: ${describeError(error)}`);
+      return undefined;
+    }
+  }
+
   /** What it all comes from. */
   get folders(): string[] {
     return [this.library, dirname(this.#options.servers)];
   }
 
   /** The user's own list of MCP servers, with the Library's that are not in it. */
-  servers(): McpServer[] {
-    const { servers } = readRegistry(this.#options.servers);
+  async servers(): Promise<McpServer[]> {
+    const key = await this.#usableKey();
+    const { servers } = readRegistry(this.#options.servers, key);
     const own = servers.map((server) => ({ ...server, path: this.#options.servers, own: true }));
     const path = serversIn(this.library);
-    const others = readServers(path).servers.filter(({ name }) => !own.some((one) => one.name === name));
+    const others = readServers(path, key).servers.filter(({ name }) => !own.some((one) => one.name === name));
     return [...own, ...others.map((server) => ({ ...server, scope: "workspace" as const, path, own: false }))];
   }
 
@@ -89,24 +109,24 @@ export class Configurations {
   }
 
   /** Enables or disables an MCP server where it is written down. Throws `invalid_input`. */
-  enableServer(name: string, enabled: boolean): void {
-    const server = this.servers().find((one) => one.name === name);
+  async enableServer(name: string, enabled: boolean): Promise<void> {
+    const server = (await this.servers()).find((one) => one.name === name);
     if (!server) throw new OpenAgentError("invalid_input", `There is no MCP server “${name}”.`, { name });
     changeServer(server.path, name, { enabled });
   }
 
   /** All there is to choose from, wherever missions run. */
-  all(): Contents {
-    const { parts, problems } = this.#read();
+  async all(): Promise<Contents> {
+    const { parts, problems } = this.#read(await this.#usableKey());
     return { parts, problems };
   }
 
   /** The same, with the names of the MCP servers that run with the host's missions only. */
-  #read(): Contents & { onHost: ReadonlySet<string> } {
+  #read(key: Key | undefined): Contents & { onHost: ReadonlySet<string> } {
     if (this.#catalogue?.root !== this.library) this.#catalogue = new Catalogue(this.library);
-    const { parts, problems } = readLibrary(this.library, this.#catalogue);
+    const { parts, problems } = readLibrary(this.library, key, this.#catalogue);
     const path = this.#options.servers;
-    const { servers, problems: unusable } = readRegistry(path);
+    const { servers, problems: unusable } = readRegistry(path, key);
     const own = servers.map(({ name, entry, description }): Part => ({
       kind: "mcps",
       name,
@@ -123,8 +143,8 @@ export class Configurations {
   }
 
   /** What the missions of a workspace have, or those of no workspace that has a server of its own. */
-  #partsFor(workspace: Workspace | undefined): Contents {
-    const { parts, problems, onHost } = this.#read();
+  async #partsFor(workspace: Workspace | undefined): Promise<Contents> {
+    const { parts, problems, onHost } = this.#read(await this.#usableKey());
     const { selection = {}, kind = "host" } = workspace ?? {};
     const chosen = parts.filter((part) => isSelected(part, selection));
     const wanted = partKinds.flatMap((one) => (selection[one] ?? []).map((name) => ({ kind: one, name })));
@@ -139,13 +159,13 @@ export class Configurations {
   }
 
   /** What is generated for a server: a workspace's own, or the one that all others share. */
-  generated(workspace: Workspace | undefined): GeneratedConfiguration {
+  async generated(workspace: Workspace | undefined): Promise<GeneratedConfiguration> {
     const folder = this.#options.folder(workspace);
-    const { parts, problems } = this.#partsFor(workspace);
+    const { parts, problems } = await this.#partsFor(workspace);
     const all = [...problems, ...(this.#refused.get(folder) ?? [])];
     return {
       folder: configurationIn(folder),
-      parts: parts.filter((part) => !all.some((problem) => isSame(problem, part))).map(knownPart),
+      parts: parts.filter((part) => !all.some((problem) => !problem.given && isSame(problem, part))).map(knownPart),
       problems: all,
     };
   }
@@ -161,7 +181,7 @@ export class Configurations {
   ): Promise<{ folder?: string; changed: boolean }> {
     const folder = this.#options.folder(workspace);
     const { log, environment, toolPackage } = this.#options;
-    const { parts: chosen, problems } = this.#partsFor(workspace);
+    const { parts: chosen, problems } = await this.#partsFor(workspace);
     const parts = [
       ...chosen.filter((part) => !more.part || !isSame(part, more.part)),
       ...(more.part ? [more.part] : []),

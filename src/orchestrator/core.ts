@@ -21,7 +21,7 @@ import { changedPaths, turnOf, type ChangedPaths } from "./changes.ts";
 import { runCommand, type CommandInput, type CommandName, type CommandResult } from "./commands.ts";
 import type { DataPaths } from "./dataFolder.ts";
 import { dropSocket, readLeaderRecord, serveEndpoint, type Endpoint, type LeaderRecord } from "./endpoint.ts";
-import { askLeader, hearTicks } from "./follower.ts";
+import { askLeader, hearTicks, noLeadHere } from "./follower.ts";
 import { mainServer, serverKey, type EngineNews } from "./engines.ts";
 import { configurationsOf, insideHost, mainHost } from "./hosts.ts";
 import { Hub } from "./hub.ts";
@@ -263,6 +263,11 @@ export class Core {
     return buildLogPath(this.paths.workspaces, workspaceId);
   }
 
+  /** The folder of the Library, which need not be there. */
+  get libraryFolder(): string {
+    return this.#options.settings().library ?? this.paths.library;
+  }
+
   attachmentsFolder(missionId: string): string {
     return attachmentsFolder(this.paths.missions, missionId);
   }
@@ -491,9 +496,4 @@ export class Core {
     }
     this.store.close();
   }
-}
-
-/** Nothing was done: whoever asked may ask the next leader. */
-function noLeadHere(): OpenAgentError {
-  return new OpenAgentError("no_leader", "Another process runs the missions now.", { delivered: "no" });
 }

@@ -88,3 +88,8 @@ export function hearTicks(leader: LeaderRecord, onTick: (tick: Tick) => void, on
   call.end();
   return lifetime;
 }
+
+/** Nothing was done: whoever asked may ask the next leader. */
+export function noLeadHere(): OpenAgentError {
+  return new OpenAgentError("no_leader", "Another process runs the missions now.", { delivered: "no" });
+}

@@ -11,6 +11,7 @@ import type { CoreOptions } from "./core.ts";
 import { EngineHost } from "./engineHost.ts";
 import { asProviders, readEndpoints } from "./endpoints.ts";
 import type { HostOptions } from "./engines.ts";
+import { LibraryKey } from "./libraryKey.ts";
 import { deniedOutside, toolsInside } from "./outside.ts";
 import type { Workspaces } from "./workspaces.ts";
 
@@ -23,6 +24,7 @@ export function configurationsOf(core: CoreOptions): Configurations {
     library,
     folder,
     servers: paths.servers,
+    key: new LibraryKey(core.secrets),
     toolPackage: program(core, "toolPackage"),
     environment,
     log,

@@ -3,6 +3,8 @@ export { Core, type CoreSettings } from "./core.ts";
 export type { CommandInput, CommandName, CommandResult } from "./commands.ts";
 export { readToolInput } from "./toolInputs.ts";
 export { fileSecrets, type SecretStore } from "./secrets.ts";
+export { withLibraryKey } from "./libraryKey.ts";
+export { newKey } from "../library/sealed.ts";
 export { containersIn, dataPaths, type DataPaths } from "./dataFolder.ts";
 export { nativeBindingIn } from "../store/nativeBinding.ts";
 export type { Endpoint as ModelEndpoint } from "./endpoints.ts";

@@ -20,7 +20,7 @@ export async function offeredChoices(leader: Leader, { directory, ...where }: Wh
   const workspace = workspaceOf(leader, where);
   const inside = workspace && leader.engines.connected(serverInside(workspace.id));
   const choices = await leader.choices(inside ?? (await leader.engines.main.ensure()), directory);
-  const known = workspace && !inside ? selectedOf(leader, workspace, choices) : choices;
+  const known = workspace && !inside ? await selectedOf(leader, workspace, choices) : choices;
   return asOffered(known, leader.configurations.agentSettings);
 }
 
@@ -30,8 +30,8 @@ function workspaceOf(leader: Leader, { workspaceId, missionId }: Omit<Where, "di
   return leader.workspaces.list().find((workspace) => workspace.id === id && hasOwnServer(workspace));
 }
 
-function selectedOf(leader: Leader, { selection }: Workspace, choices: Choices): Choices {
-  const { parts } = leader.configurations.all();
+async function selectedOf(leader: Leader, { selection }: Workspace, choices: Choices): Promise<Choices> {
+  const { parts } = await leader.configurations.all();
   const left = parts.filter((part) => part.kind === "agents" && !isSelected(part, selection)).map(({ name }) => name);
   const isThere = ({ name }: { name: string }) => !left.includes(name);
   return { ...choices, agents: choices.agents.filter(isThere), subagents: choices.subagents.filter(isThere) };

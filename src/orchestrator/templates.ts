@@ -19,13 +19,14 @@ export async function createFrom(
   name: string,
   wish: WorkspaceWish,
 ): Promise<{ workspace: Workspace; needed: string[] }> {
+  const key = await leader.configurations.key.load();
   const {
     description: _,
     secrets,
     environment,
     selection,
     ...rest
-  } = readTemplate(leader.configurations.library, name);
+  } = readTemplate(leader.configurations.library, name, key);
   const { id } = leader.workspaces.create({
     ...rest,
     ...wish,

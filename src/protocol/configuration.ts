@@ -16,13 +16,15 @@ export interface Part {
   entry?: unknown;
 }
 
-/** Why a part is not given to agents. */
+/** Why a part is not given to agents, or not whole. */
 export interface PartProblem {
   kind: PartKind;
   name: string;
   path: string;
   /** A sentence for the user. */
   message: string;
+  /** Agents have the part all the same. */
+  given?: true;
 }
 
 /** Which parts the missions of a workspace have. A kind that is left out: all of them. */
@@ -98,7 +100,7 @@ export function withoutSecrets(entry: Readonly<Record<string, unknown>>): Record
 }
 
 /** The words of a problem, with what it is about. */
-export function describeProblem({ kind, name, message }: PartProblem): string {
+export function describeProblem({ kind, name, message, given }: PartProblem): string {
   const noun = kind === "mcps" ? "MCP server" : kind.slice(0, -1);
-  return `The ${noun} “${name}” is left out: ${message}`;
+  return `The ${noun} “${name}” is ${given ? "not whole" : "left out"}: ${message}`;
 }

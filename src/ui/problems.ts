@@ -35,6 +35,8 @@ function waysOut(error: OpenAgentError): Way[] {
         : [restart];
     case "no_provider":
       return [connect];
+    case "library_locked":
+      return [{ label: "Set Key…", command: "openAgent.setLibraryKey" }];
     case "untrusted":
       return [{ label: "Manage Trust", command: "workbench.trust.manage" }];
     case "store_unreadable":

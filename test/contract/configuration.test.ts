@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, realpathSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { waitUntil } from "../../src/base/async.ts";
+import { newKey, parseKey, seal } from "../../src/library/sealed.ts";
 import type { Core } from "../../src/orchestrator/core.ts";
-import { bash, makeBed, script, transcriptOf, until, untilTurns, type Bed } from "../fake/bed.ts";
+import { bash, makeBed, repository, script, transcriptOf, until, untilTurns, type Bed } from "../fake/bed.ts";
 import { brokenItems, usableItems, writeFiles } from "../fake/library.ts";
 import { needBackend } from "../fake/workspaces.ts";
 import { installationFolder } from "../host/setup.ts";
@@ -168,6 +169,41 @@ describe("what agents know", function () {
     bed.model.requests.length = 0;
     await untilTurns(core, id, 2);
     assert.ok(systemPrompts().includes("Greets people."));
+  });
+
+  it("has the values that the key of the Library fits, and no ciphertext; they stand in no log", async () => {
+    const [key, secret] = [newKey(), "hush-hush-42"];
+    const server = { command: [process.execPath, join(repository, "dist", "workspaceMcp.js")] };
+    const sealed = { ...server, env: { PALETTE: seal(secret, parseKey(key)) } };
+    writeFiles(bed.paths.library, {
+      "mcp/servers.json": JSON.stringify({ sealed }),
+      "skill/farewell/SKILL.md": `---\ndescription: Says goodbye.\n---\nWith ${seal(secret, parseKey(key))}!\n`,
+    });
+    core = bed.core();
+    await core.run("startServer", {});
+    const { folder, parts, problems } = await core.run("generatedConfiguration", {});
+    assert.deepEqual(names(problems).sort(), ["mcps/sealed", "skills/farewell"]);
+    assert.deepEqual([names(parts).includes("mcps/sealed"), names(parts).includes("skills/farewell")], [false, true]);
+    const skill = () => readFileSync(join(folder, "skills", "farewell", "SKILL.md"), "utf8");
+    assert.match(skill(), /With \[needs your value\]!/);
+    await core.run("setLibraryKey", { key });
+    assert.deepEqual((await core.run("generatedConfiguration", {})).problems, []);
+    const steps = [
+      { tool: "skill", args: { name: "farewell" } },
+      { tool: "sealed_bash", args: { command: 'echo "it is $PALETTE"' } },
+    ];
+    const text = script(...steps, { text: "." });
+    const { id } = await core.run("createMission", { text, directory: bed.project });
+    await untilTurns(core, id, 1, 60_000);
+    assert.match(output(id), /With hush-hush-42![\s\S]*it is hush-hush-42/);
+    assert.doesNotMatch(skill() + readFileSync(join(folder, "opencode.json"), "utf8"), /<\/?encrypted/);
+    assert.equal(statSync(realpathSync(folder)).mode & 0o077, 0);
+    assert.deepEqual(
+      [bed.lines.join("\n"), readFileSync(core.serverLogPath, "utf8")].map((log) => log.includes(secret)),
+      [false, false],
+    );
+    const [listed] = await core.run("mcpServers", { directory: bed.project });
+    assert.deepEqual([listed?.name, listed?.entry["environment"]], ["sealed", ["PALETTE"]]);
   });
 
   it("is the same inside of a container", async function () {
