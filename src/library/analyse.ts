@@ -76,6 +76,8 @@ function check(f: Findings): { description?: string | undefined; items?: Held[] 
 }
 
 function described(f: Findings, head: Head | undefined): { description?: string | undefined } {
-  findMentions(f, head?.body ?? 0);
-  return { description: textIn(valueOf(head?.tree, "description")) };
+  // Of a text that does not parse nothing is known, and so nothing in it is ever changed.
+  if (!head) return {};
+  findMentions(f, head.body);
+  return { description: textIn(valueOf(head.tree, "description")) };
 }

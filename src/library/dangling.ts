@@ -62,7 +62,7 @@ function beginning(catalogue: Catalogue, kind: ItemKind, name: string): Fix["cre
 
 /** Names that may have been meant, the likeliest first. */
 function similar(name: string, names: readonly string[]): string[] {
-  const limit = Math.max(1, Math.floor(name.length / 3));
+  const limit = name.length < 4 ? 1 : Math.max(2, Math.floor(name.length / 3));
   const near = [...new Set(names)].flatMap((other) => {
     const far = distance(name.toLowerCase(), other.toLowerCase(), limit);
     const part = name.length > 2 && (other.includes(name) || name.includes(other));

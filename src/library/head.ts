@@ -34,7 +34,7 @@ export function readHead(f: Findings): Head | undefined {
   const [error] = errors;
   if (error) {
     const at = { start: Math.min(error.start, end), end: Math.min(error.end, end) };
-    f.problem(at, "error", "head", `Its head does not parse: ${error.message}`);
+    f.problem(at, "error", "head", `Its head does not parse: ${error.message.replace(/\.$/, "")}.`);
     return undefined;
   }
   if (tree && tree.kind !== "map" && tree.value !== null) {

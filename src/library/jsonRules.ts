@@ -22,13 +22,10 @@ function readMap(f: Findings, comments = false): Node | undefined {
     f.problem(at, "error", "json", "It is no JSON object: it has to begin with “{”.");
     return undefined;
   }
-  const seen = new Set<string>();
   for (const one of tree.entries) {
-    if (seen.has(one.key)) {
-      const fix = { title: `Remove This “${one.key}”`, edits: [removal(f.path, f.text, tree, one)] };
-      f.problem(one, "warning", "duplicate-key", `It has “${one.key}” twice; only the last one counts.`, [fix]);
-    }
-    seen.add(one.key);
+    if (entry(tree, one.key) === one) continue;
+    const fix = { title: `Remove This “${one.key}”`, edits: [removal(f.path, f.text, tree, one)] };
+    f.problem(one, "warning", "duplicate-key", `It has “${one.key}” again further down, and only that counts.`, [fix]);
   }
   return tree;
 }

@@ -17,7 +17,7 @@ const quoted = String.raw`["'\x60“*]{0,2}(?<name>${name})(?![\w-])`;
 const forms: readonly { pattern: RegExp; kinds?: readonly ItemKind[]; only?: ItemKind }[] = [
   // “/deploy” as a word of its own.
   {
-    pattern: new RegExp(String.raw`(?<=^|[\s(\x60"'“])/(?<name>${name}(?:/${name})*)(?![\w/.-])`, "dgm"),
+    pattern: new RegExp(String.raw`(?<=^|[\s(\x60"'“])/(?<name>${name}(?:/${name})*)(?![\w/-]|\.\w)`, "dgm"),
     kinds: ["commands"],
   },
   {
@@ -40,7 +40,11 @@ const forms: readonly { pattern: RegExp; kinds?: readonly ItemKind[]; only?: Ite
       "dg",
     ),
   },
-  { pattern: new RegExp(String.raw`(?<=\]\((?:\.\./){1,3})(?<name>${name})/SKILL\.md`, "dg"), kinds: ["skills"] },
+  {
+    pattern: new RegExp(String.raw`(?<=\]\()(?<ups>(?:\.\./)+)(?<name>${name})(?=/)`, "dg"),
+    kinds: ["skills"],
+    only: "skills",
+  },
   { pattern: new RegExp(String.raw`(?<=[\x60"“])(?<name>[A-Za-z0-9]+-[\w-]{0,99})(?=[\x60"”])`, "dg"), kinds: loose },
 ];
 
@@ -51,7 +55,9 @@ export function findMentions(f: Findings, from: number): void {
   for (const { pattern, kinds, only } of forms) {
     if (only !== undefined && only !== f.place.kind) continue;
     for (const found of text.matchAll(pattern)) {
-      const { name: said = "", noun = "" } = found.groups ?? {};
+      const { name: said = "", noun = "", ups } = found.groups ?? {};
+      // From where a file is, only so many steps lead up to the other skills.
+      if (ups !== undefined && ups.length / 3 !== f.place.file?.split("/").length) continue;
       const kind = nouns[noun.toLowerCase()];
       const all = kinds ?? (kind ? [kind] : []);
       const [at = 0] = found.indices?.groups?.["name"] ?? [];

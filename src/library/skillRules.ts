@@ -77,7 +77,7 @@ function checkDescription(f: Findings, head: Head): void {
   const isEmpty = value.value === null || description !== undefined;
   const text = isEmpty ? ` ${descriptionHint}` : ` ${JSON.stringify(String(value.value))}`;
   const colon = f.text.indexOf(":", own.end) + 1;
-  const edits = [f.edit({ start: colon, end: Math.max(colon, value.end) }, text)];
+  const edits = [f.edit({ start: colon, end: value.start < value.end ? value.end : colon }, text)];
   const fixable = value.kind === "value" && value.style !== "folded" && colon > 0;
   const fixes = fixable ? [{ title: isEmpty ? title : "Put It in Quotes", edits, preferred: true }] : [];
   f.problem(own, "error", "description-missing", words, fixes);

@@ -1,0 +1,65 @@
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { OpenAgentError } from "../base/errors.ts";
+import type { TextEdit } from "./analysis.ts";
+import type { Catalogue, Item } from "./catalogue.ts";
+import { nounOf } from "./dangling.ts";
+import { written } from "./edits.ts";
+import { layouts, type ItemKind } from "./layout.ts";
+import { skillNameProblem } from "./skillRules.ts";
+
+/** What has to be done that an item has another name. The texts are to be changed before the file is moved. */
+export interface Renaming {
+  edits: readonly (TextEdit & { prose: boolean })[];
+  /** The item's file or folder; none of an item that is only a part of a file. */
+  move?: { from: string; to: string };
+}
+
+/** Names of further kinds, besides those that have rules of their own. */
+const fileName = /^[\p{L}\p{N}_](?:[\p{L}\p{N}_ .-]{0,98}[\p{L}\p{N}_-])?$/u;
+
+/** Why an item of a kind cannot be called so; undefined where it can. */
+export function nameProblem(kind: ItemKind, name: string): string | undefined {
+  if (kind === "skills") return skillNameProblem(name);
+  if (kind === "mcps" || kind === "tools")
+    return /^[A-Za-z_][\w-]{0,99}$/.test(name) ? undefined : "Its name may have letters, digits, “-” and “_”.";
+  if (kind === "plugins")
+    return name.trim() !== "" && name.length <= 200 ? undefined : "It needs a name of 200 characters at most.";
+  const parts = kind === "commands" || kind === "agents" ? name.split("/") : [name];
+  if (parts.every((part) => fileName.test(part))) return undefined;
+  return "Its name begins with a letter, a digit or “_”, and has no slashes or other signs of file systems.";
+}
+
+/** @throws OpenAgentError `invalid_input` when it cannot be called so */
+export function rename(catalogue: Catalogue, kind: ItemKind, name: string, newName: string): Renaming {
+  const noun = nounOf[kind];
+  const refuse = (message: string) => new OpenAgentError("invalid_input", message, { kind, name, newName });
+  const item = catalogue.item(kind, name);
+  if (!item) throw refuse(`The Library has no ${noun} “${name}”.`);
+  if (kind === "settings") throw refuse(`The name of a ${noun} is given: others look for it.`);
+  const problem = nameProblem(kind, newName);
+  if (problem !== undefined) throw refuse(problem);
+  if (newName === name) return { edits: [] };
+  if (catalogue.item(kind, newName)) throw refuse(`There is a ${noun} “${newName}” already.`);
+  const move = moveOf(item, newName);
+  const isOnlyCase = newName.toLowerCase() === name.toLowerCase();
+  if (move && !isOnlyCase && existsSync(move.to)) throw refuse(`There is something at ${move.to} already.`);
+  const edits = catalogue.references(kind, name).map(({ path, start, end, style }) => ({
+    path,
+    start,
+    end,
+    text: style === "text" ? newName : written(newName, style === "quoted"),
+    prose: style === "text",
+  }));
+  return { edits, ...(move && { move }) };
+}
+
+function moveOf({ kind, name, path }: Item, newName: string): Renaming["move"] {
+  const { form } = layouts[kind];
+  if (form === "shared") return undefined;
+  if (form === "folder") return { from: path, to: join(dirname(path), newName) };
+  // The folder of the kind, whichever it is, and the ending are what is around the name.
+  const found = /\.[a-z]+$/.exec(path)?.[0] ?? "";
+  const folder = path.slice(0, -(name.length + found.length));
+  return { from: path, to: folder + newName + found };
+}
