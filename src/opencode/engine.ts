@@ -188,9 +188,12 @@ export interface Engine {
   mcpServers(directory: string): Promise<Record<string, McpStatus>>;
   /** Connects an MCP server anew. */
   connectMcpServer(directory: string, name: string): Promise<void>;
-  /** Begins the login at a remote MCP server; gives the page that the user must open. */
+  /** Begins the login at a remote MCP server; gives the page that the user must open, or "" where none is needed. */
   beginMcpLogin(directory: string, name: string): Promise<string>;
+  /** Takes the code that the browser brought, and connects the server. */
   finishMcpLogin(directory: string, name: string, code: string): Promise<void>;
+  /** Forgets the login, and connects the server anew. */
+  removeMcpLogin(directory: string, name: string): Promise<void>;
   /** Makes the server read its configuration and logins for this directory anew. Aborts what runs there. */
   reload(directory: string): Promise<void>;
   /** Sends one short request to a model and returns its answer. */

@@ -1,7 +1,13 @@
-import type { OpencodeClient, PermissionRequest, QuestionRequest, Session } from "@opencode-ai/sdk/v2/client";
+import type {
+  McpStatus as ReportedMcpStatus,
+  OpencodeClient,
+  PermissionRequest,
+  QuestionRequest,
+  Session,
+} from "@opencode-ai/sdk/v2/client";
 import type { Disposable } from "../base/lifetime.ts";
 import { OpenAgentError } from "../base/errors.ts";
-import { withoutSecrets, type RunningConfiguration } from "../protocol/configuration.ts";
+import { withoutSecrets, type McpStatus, type RunningConfiguration } from "../protocol/configuration.ts";
 import type { MissionView } from "../protocol/reduce.ts";
 import { answer, openClient, unlimitedUntil, whole } from "./client.ts";
 import { commandList } from "./commandList.ts";
@@ -97,12 +103,7 @@ export function engineV1(id: string, connection: Connection): Engine {
     configuration: (directory) => runningConfiguration(client, directory),
     mcpServers: async (directory) => {
       const all = await answer("list the MCP servers", client.mcp.status({ directory }));
-      return Object.fromEntries(
-        Object.entries(all).map(([name, { status, ...rest }]) => [
-          name,
-          { state: status, ...("error" in rest && { error: rest.error }) },
-        ]),
-      );
+      return Object.fromEntries(Object.entries(all).map(([name, status]) => [name, mcpStatus(status)]));
     },
     connectMcpServer: async (directory, name) => {
       await answer(`connect ${name}`, client.mcp.connect({ directory, name }));
@@ -112,13 +113,31 @@ export function engineV1(id: string, connection: Connection): Engine {
       return begun.authorizationUrl;
     },
     finishMcpLogin: async (directory, name, code) => {
-      await answer(`finish the login at ${name}`, client.mcp.auth.callback({ directory, name, code }));
+      const request = client.mcp.auth.callback({ directory, name, code });
+      const { state, error } = mcpStatus(await answer(`finish the login at ${name}`, request));
+      if (state === "connected") return;
+      throw new OpenAgentError("opencode_request_failed", `You are not logged in at ${name}: ${error ?? state}`, {
+        name,
+      });
+    },
+    removeMcpLogin: async (directory, name) => {
+      await answer(`log out of ${name}`, client.mcp.auth.remove({ directory, name }));
+      // It stays connected with what it has forgotten.
+      await answer(`connect ${name}`, client.mcp.connect({ directory, name }));
     },
     reload: async (directory) => {
       await answer("read its configuration anew", client.instance.dispose({ directory }));
     },
     tryModel: (directory, model, signal) => tryModel(client, directory, model, signal),
   };
+}
+
+function mcpStatus({ status, ...rest }: ReportedMcpStatus): McpStatus {
+  const error = "error" in rest ? rest.error : undefined;
+  // OpenCode's own sign for it looks for other words (1.18.33).
+  const isUnknown = status === "failed" && error?.includes("dynamic client registration");
+  const state = isUnknown ? "needs_client_registration" : status;
+  return { state, ...(error !== undefined && { error }) };
 }
 
 async function runningConfiguration(client: OpencodeClient, directory: string): Promise<RunningConfiguration> {

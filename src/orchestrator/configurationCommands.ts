@@ -1,5 +1,6 @@
 import { isAbsolute } from "node:path";
 import { z } from "zod";
+import type { Engine } from "../opencode/engine.ts";
 import {
   knownPart,
   withoutSecrets,
@@ -31,6 +32,12 @@ function serverOf(leader: Leader, { workspaceId: id }: z.output<typeof place>): 
   return own ? serverInside(id) : mainServer;
 }
 
+/** The engine there, if that runs. */
+async function connectedEngine(leader: Leader, input: z.output<typeof place>): Promise<Engine | undefined> {
+  const server = serverOf(leader, input);
+  return leader.engines.connected(server) && leader.engineFor(input.directory, server);
+}
+
 /** What can be asked of the leader about what agents are given. */
 export const configurationCommands = {
   /** All that workspaces can choose from, and what of it cannot be used. */
@@ -44,7 +51,7 @@ export const configurationCommands = {
   ),
   /** The MCP servers, and how the OpenCode gets on with them that missions in a directory would run on, if it runs. */
   mcpServers: command(place, async (leader, input): Promise<(McpServer & { status?: McpStatus })[]> => {
-    const engine = leader.engines.connected(serverOf(leader, input));
+    const engine = await connectedEngine(leader, input);
     const states = engine ? await engine.mcpServers(input.directory) : {};
     return (await leader.configurations.servers()).map((server) => {
       const status = states[server.name];
@@ -70,21 +77,27 @@ export const configurationCommands = {
   }),
   /** Connects it anew. */
   connectMcpServer: command(place.extend({ name: serverName }), async (leader, { name, ...input }) => {
-    const engine = await leader.engines.ensure(serverOf(leader, input));
+    const engine = await leader.engineFor(input.directory, serverOf(leader, input));
     await engine.connectMcpServer(input.directory, name);
   }),
-  /** Gives the page that the user must open to log in at a remote server. */
+  /** Gives the page that the user must open to log in at a remote server, or "" where none is needed. */
   beginMcpLogin: command(place.extend({ name: serverName }), async (leader, { name, ...input }): Promise<string> => {
-    const engine = await leader.engines.ensure(serverOf(leader, input));
+    const engine = await leader.engineFor(input.directory, serverOf(leader, input));
     return engine.beginMcpLogin(input.directory, name);
   }),
   finishMcpLogin: command(
     place.extend({ name: serverName, code: z.string().min(1).max(10_000) }),
     async (leader, { name, code, ...input }) => {
-      const engine = await leader.engines.ensure(serverOf(leader, input));
+      const engine = await leader.engineFor(input.directory, serverOf(leader, input));
       await engine.finishMcpLogin(input.directory, name, code);
+      await leader.loginsChanged();
     },
   ),
+  removeMcpLogin: command(place.extend({ name: serverName }), async (leader, { name, ...input }) => {
+    const engine = await leader.engineFor(input.directory, serverOf(leader, input));
+    await engine.removeMcpLogin(input.directory, name);
+    await leader.loginsChanged();
+  }),
   workspaceTemplates: command(z.object({}), (leader) => templates(leader)),
   /** Gives the names of secrets that need the user's values as well. */
   createFromTemplate: command(workspaceWish.extend({ template: templateName }), (leader, { template, ...wish }) =>
@@ -99,7 +112,7 @@ export const configurationCommands = {
   ),
   /** What the OpenCode goes by that runs for a directory; undefined when none does. */
   runningConfiguration: command(place, async (leader, input): Promise<RunningConfiguration | undefined> =>
-    leader.engines.connected(serverOf(leader, input))?.configuration(input.directory),
+    (await connectedEngine(leader, input))?.configuration(input.directory),
   ),
   /** Generates it anew where a server runs; elsewhere that happens at its start. */
   syncConfiguration: command(z.object({ workspaceId: workspaceId.optional() }), async (leader, input) => {

@@ -9,4 +9,5 @@ export { containersIn, dataPaths, type DataPaths } from "./dataFolder.ts";
 export { nativeBindingIn } from "../store/nativeBinding.ts";
 export type { Endpoint as ModelEndpoint } from "./endpoints.ts";
 export type { Choices, CommandChoice, LoginField, LoginMethod, ModelChoice, Provider } from "../opencode/engine.ts";
+export { codeIn, openRedirectDesk, redirectOf } from "../opencode/mcpLogin.ts";
 export { exportFormats, exportMission, type ExportFormat } from "./exporting.ts";

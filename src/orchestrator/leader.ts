@@ -375,10 +375,10 @@ export class Leader implements Disposable {
     }
   }
 
-  /** The engine, started if need be, for a question about a directory. */
-  engineFor(directory: string): Promise<Engine> {
-    this.#directories.note(mainServer, directory);
-    return this.engines.main.ensure();
+  /** The engine of a server, started if need be, for a question about a directory. */
+  engineFor(directory: string, server = mainServer): Promise<Engine> {
+    this.#directories.note(server, directory);
+    return this.engines.ensure(server);
   }
 
   /** The engine that holds a mission's session, started if need be. */

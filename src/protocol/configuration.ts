@@ -88,15 +88,22 @@ export interface RunningConfiguration {
   permission: unknown;
 }
 
-/** An MCP server's entry with the names of its variables and headers, but without their values. */
+/** An MCP server's entry with the names of its variables and headers, but without their values or a client's secret. */
 export function withoutSecrets(entry: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const { environment, headers, ...rest } = entry;
+  const { environment, headers, oauth, ...rest } = entry;
   const names = (values: unknown) => Object.keys(Object(values) as object);
   return {
     ...rest,
+    ...(oauth !== undefined && { oauth: withoutClientSecret(oauth) }),
     ...(environment !== undefined && { environment: names(environment) }),
     ...(headers !== undefined && { headers: names(headers) }),
   };
+}
+
+function withoutClientSecret(oauth: unknown): unknown {
+  if (typeof oauth !== "object" || oauth === null) return oauth;
+  const { clientSecret: _, ...rest } = oauth as Record<string, unknown>;
+  return rest;
 }
 
 /** The words of a problem, with what it is about. */

@@ -1,8 +1,10 @@
 import * as vscode from "vscode";
 import { describeError, OpenAgentError } from "../base/errors.ts";
 import type { McpServer, McpStatus } from "../protocol/configuration.ts";
+import type { Workspace } from "../protocol/workspace.ts";
 import { addMcpServer } from "./addMcpServer.ts";
 import type { App } from "./app.ts";
+import { enterClient, logIn } from "./mcpLogin.ts";
 import { report } from "./problems.ts";
 
 type Server = McpServer & { status?: McpStatus };
@@ -23,31 +25,42 @@ const enable = { iconPath: new vscode.ThemeIcon("play"), tooltip: "Enable" };
 const disable = { iconPath: new vscode.ThemeIcon("debug-pause"), tooltip: "Disable" };
 const edit = { iconPath: new vscode.ThemeIcon("edit"), tooltip: "Edit" };
 const reconnect = { iconPath: new vscode.ThemeIcon("refresh"), tooltip: "Connect Anew" };
+const signIn = { iconPath: new vscode.ThemeIcon("sign-in"), tooltip: "Log In" };
+const signOut = { iconPath: new vscode.ThemeIcon("sign-out"), tooltip: "Log Out" };
+const register = { iconPath: new vscode.ThemeIcon("key"), tooltip: "Enter a Registered Client" };
 const remove = { iconPath: new vscode.ThemeIcon("trash"), tooltip: "Delete" };
 
-/** Shows the MCP servers with how OpenCode gets on with them, to add, edit, enable, log in and delete. */
-export async function mcpServers(app: App): Promise<void> {
-  const directory = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath ?? (await app.core()).paths.root;
+/**
+ * Shows the MCP servers with how the OpenCode of a workspace, or of the folder, gets on with them, to add, edit, enable,
+ * log in and delete.
+ */
+export async function mcpServers(app: App, workspace?: Workspace): Promise<void> {
+  const place = workspace
+    ? { directory: workspace.directory, workspaceId: workspace.id }
+    : { directory: vscode.workspace.workspaceFolders?.[0]?.uri.fsPath ?? (await app.core()).paths.root };
   const pick = vscode.window.createQuickPick<Item>();
-  pick.title = "MCP Servers";
-  pick.placeholder = "Choose one to edit it; a change takes effect on the next mission";
+  pick.title = workspace ? `MCP Servers in ${workspace.name}` : "MCP Servers";
+  pick.placeholder = "Choose one to edit it or to log in; a change takes effect on the next mission";
   pick.matchOnDescription = true;
   const draw = async () => {
     pick.busy = true;
     try {
-      const servers = await app.run("mcpServers", { directory });
+      const servers = await app.run("mcpServers", place);
       pick.items = [...servers.map(itemOf), ...actions(app)];
     } finally {
       pick.busy = false;
     }
   };
-  const act = async (server: Server, button: vscode.QuickInputButton) => {
+  // What asks for something takes the list's place, which is shown again then.
+  const again = () => mcpServers(app, workspace);
+  const act = async (server: Server, button: vscode.QuickInputButton): Promise<void> => {
     const { name } = server;
-    if (button === edit) await editServer(app, server);
-    else if (button === remove) await app.run("removeMcpServer", { name });
-    else if (button === reconnect)
-      if (server.status?.state === "needs_auth") await logIn(app, directory, name);
-      else await app.run("connectMcpServer", { directory, name });
+    if (button === edit) return editServer(app, server);
+    if (button === signIn) return logIn(app, place, server).then(again);
+    if (button === register) return enterClient(app, server, { edit: () => editServer(app, server), entered: again });
+    if (button === remove) await app.run("removeMcpServer", { name });
+    else if (button === signOut) await app.run("removeMcpLogin", { ...place, name });
+    else if (button === reconnect) await app.run("connectMcpServer", { ...place, name });
     else await app.run("enableMcpServer", { name, enabled: button === enable });
     await draw();
   };
@@ -57,7 +70,7 @@ export async function mcpServers(app: App): Promise<void> {
   pick.onDidAccept(() => {
     const [chosen] = pick.selectedItems;
     pick.hide();
-    const running = chosen?.run?.() ?? (chosen?.server ? editServer(app, chosen.server) : undefined);
+    const running = chosen?.run?.() ?? (chosen?.server ? act(chosen.server, nextStep(chosen.server)) : undefined);
     running?.catch(report);
   });
   pick.onDidHide(() => {
@@ -65,6 +78,25 @@ export async function mcpServers(app: App): Promise<void> {
   });
   pick.show();
   await draw().catch(report);
+}
+
+/** What a server needs from the user before anything else. */
+function nextStep({ status }: Server): vscode.QuickInputButton {
+  if (status?.state === "needs_auth") return signIn;
+  return status?.state === "needs_client_registration" ? register : edit;
+}
+
+function buttonsOf(server: Server): vscode.QuickInputButton[] {
+  const { entry, status, own } = server;
+  const mayHaveLogin = status?.state === "connected" && entry["type"] === "remote" && entry["oauth"] !== false;
+  return [
+    entry["enabled"] === false ? enable : disable,
+    ...(nextStep(server) === edit ? [] : [nextStep(server)]),
+    ...(mayHaveLogin ? [signOut] : []),
+    ...(status ? [reconnect] : []),
+    edit,
+    ...(own ? [remove] : []),
+  ];
 }
 
 function itemOf(server: Server): Item {
@@ -76,7 +108,7 @@ function itemOf(server: Server): Item {
     label: name,
     description: [state, ...where].filter((word) => word !== "").join(" · "),
     detail: status?.error ?? (description === "" ? callOf(entry) : description),
-    buttons: [isOn ? disable : enable, ...(status ? [reconnect] : []), edit, ...(own ? [remove] : [])],
+    buttons: buttonsOf(server),
     server,
   };
 }
@@ -170,17 +202,4 @@ function translated(server: Record<string, unknown>): Record<string, unknown> {
       `it asks for “${input}”: put the value into an environment variable or a secret, and name it as {env:NAME}`,
     );
   return JSON.parse(text) as Record<string, unknown>;
-}
-
-async function logIn(app: App, directory: string, name: string): Promise<void> {
-  const page = await app.run("beginMcpLogin", { directory, name });
-  await vscode.env.openExternal(vscode.Uri.parse(page));
-  const code = await vscode.window.showInputBox({
-    title: `Log In at ${name}`,
-    prompt: "When the page shows a code, put it here; when it says that it is done, leave this empty",
-    ignoreFocusOut: true,
-  });
-  if (code === undefined) return;
-  if (code.trim() === "") await app.run("connectMcpServer", { directory, name });
-  else await app.run("finishMcpLogin", { directory, name, code: code.trim() });
 }

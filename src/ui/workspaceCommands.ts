@@ -75,11 +75,9 @@ export function workspaceCommands(
     editWorkspace: about("Edit the settings of which workspace?", (_, it) => editWorkspace(it)),
     saveAsTemplate: about("Save which workspace as a template?", ({ app }, it) => saveAsTemplate(app, it)),
     newWorkspaceFromTemplate: ({ app }) => newWorkspaceFromTemplate(app),
-    mcpServers: ({ app }) => mcpServers(app),
-    showGeneratedConfiguration: async ({ app }, argument) => {
-      const asked = isWorkspaceNode(argument) ? argument.workspaceId : undefined;
-      await showGeneratedConfiguration(app, asked === undefined ? undefined : workspaceWith(await app.core(), asked));
-    },
+    mcpServers: async ({ app }, argument) => mcpServers(app, await named(app, argument)),
+    showGeneratedConfiguration: async ({ app }, argument) =>
+      showGeneratedConfiguration(app, await named(app, argument)),
     workspaceSecrets: about("Set the secrets of which workspace?", ({ app }, it) => workspaceSecrets(app, it)),
     editInitScript: about("Edit the init script of which workspace?", (_, it) => editInitScript(it), container),
     mergeWorktree: about("Merge which worktree?", ({ app }, it) => mergeWorktree(app, it), worktree),
@@ -94,6 +92,12 @@ export function workspaceCommands(
       worktree(it) ? deleteWorktree(app, it) : remove(app, it),
     ),
   };
+}
+
+/** The workspace that a command was called on, if it was called on one. */
+async function named(app: App, argument: unknown): Promise<Workspace | undefined> {
+  const id = isWorkspaceNode(argument) ? argument.workspaceId : undefined;
+  return id === undefined ? undefined : workspaceWith(await app.core(), id);
 }
 
 async function rebuild(app: App, workspace: Workspace): Promise<void> {
