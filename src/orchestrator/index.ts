@@ -11,3 +11,10 @@ export type { Endpoint as ModelEndpoint } from "./endpoints.ts";
 export type { Choices, CommandChoice, LoginField, LoginMethod, ModelChoice, Provider } from "../opencode/engine.ts";
 export { codeIn, openRedirectDesk, redirectOf } from "../opencode/mcpLogin.ts";
 export { exportFormats, exportMission, type ExportFormat } from "./exporting.ts";
+export {
+  editorFiles,
+  editorServers,
+  readEditorServers,
+  translatedServer,
+  type EditorServer,
+} from "../library/editorServers.ts";

@@ -1,9 +1,9 @@
 import * as vscode from "vscode";
-import { describeError, OpenAgentError } from "../base/errors.ts";
 import type { McpServer, McpStatus } from "../protocol/configuration.ts";
 import type { Workspace } from "../protocol/workspace.ts";
 import { addMcpServer } from "./addMcpServer.ts";
 import type { App } from "./app.ts";
+import { importServers } from "./importServers.ts";
 import { enterClient, logIn } from "./mcpLogin.ts";
 import { report } from "./problems.ts";
 
@@ -142,64 +142,4 @@ async function editServer(app: App, { name, path, own }: Server): Promise<void> 
   const position = editor.document.positionAt(Math.max(0, at));
   editor.selection = new vscode.Selection(position, position);
   editor.revealRange(new vscode.Range(position, position), vscode.TextEditorRevealType.InCenter);
-}
-
-/** The servers of the folder's `.vscode/mcp.json`. What asks for an input there needs a value here first. */
-async function importServers(app: App): Promise<void> {
-  const found = await vscode.workspace.findFiles("**/.vscode/mcp.json", "**/node_modules/**", 20);
-  const [uri] = found;
-  if (!uri) throw new OpenAgentError("invalid_input", "There is no .vscode/mcp.json in the folders of this window.");
-  const items = Object.entries(await serversOf(uri)).map(([name, server]) => ({
-    label: name,
-    description: callOf({
-      ...server,
-      ...(server["url"] === undefined && { command: [server["command"], ...args(server)] }),
-    }),
-    picked: true,
-    server,
-  }));
-  const chosen = await vscode.window.showQuickPick(items, {
-    title: "Import MCP Servers",
-    placeHolder: vscode.workspace.asRelativePath(uri),
-    canPickMany: true,
-  });
-  const failed: string[] = [];
-  for (const { label, server } of chosen ?? [])
-    try {
-      await app.run("setMcpServer", { name: label, server: translated(server) });
-    } catch (error) {
-      failed.push(`${label}: ${describeError(error)}`);
-    }
-  if (failed.length > 0) throw new OpenAgentError("invalid_input", `Not imported: ${failed.join("; ")}`);
-}
-
-const args = (server: Record<string, unknown>) => (Array.isArray(server["args"]) ? (server["args"] as unknown[]) : []);
-
-async function serversOf(uri: vscode.Uri): Promise<Record<string, Record<string, unknown>>> {
-  const text = (await vscode.workspace.openTextDocument(uri)).getText();
-  // The editor allows comments and trailing commas there.
-  const plain = text
-    .replaceAll(/("(?:[^"\\]|\\.)*")|\/\/[^\n]*|\/\*[\s\S]*?\*\//g, "$1")
-    .replaceAll(/,(\s*[}\]])/g, "$1");
-  try {
-    const { servers } = JSON.parse(plain) as { servers?: Record<string, Record<string, unknown>> };
-    return servers ?? {};
-  } catch (error) {
-    throw new OpenAgentError("invalid_input", `${uri.fsPath} does not parse: ${describeError(error)}`);
-  }
-}
-
-/** The editor’s variables in OpenCode’s words. */
-function translated(server: Record<string, unknown>): Record<string, unknown> {
-  const folder = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath ?? "";
-  const text = JSON.stringify(server)
-    .replaceAll(/\$\{env:(\w+)\}/g, "{env:$1}")
-    .replaceAll("${workspaceFolder}", JSON.stringify(folder).slice(1, -1));
-  const input = /\$\{input:([^}]+)\}/.exec(text)?.[1];
-  if (input !== undefined)
-    throw new OpenAgentError(
-      "invalid_input",
-      `it asks for “${input}”: put the value into an environment variable or a secret, and name it as {env:NAME}`,
-    );
-  return JSON.parse(text) as Record<string, unknown>;
 }
