@@ -10,6 +10,7 @@ import { apiToken, limitBody, onlyLoopback, onlyWithToken, refuse } from "./acce
 import { body } from "./body.ts";
 import { checkChoice, checkFolder } from "./checks.ts";
 import { frameSender } from "./frames.ts";
+import { libraryRoutes } from "./library.ts";
 import {
   hostWorkspaceId,
   missionJson,
@@ -241,6 +242,7 @@ function routes(options: ApiOptions, token: string): Hono {
   );
 
   app.route("/api/workspaces", workspaceRoutes(core, options.directory));
+  app.route("/api/library", libraryRoutes(core, options.directory));
   app.route(
     "/api/task",
     taskRoutes(core, (named) => folder(options, named)),
@@ -290,6 +292,8 @@ const statuses: Partial<Record<ErrorCode, 400 | 404 | 409 | 503>> = {
   workspace_busy: 409,
   worktree_failed: 409,
   library_locked: 409,
+  item_not_found: 404,
+  item_exists: 409,
   workspace_not_found: 404,
   workspace_not_ready: 409,
   workspace_unavailable: 503,

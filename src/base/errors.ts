@@ -58,6 +58,8 @@ export type ErrorCode =
   | "workspace_not_cleanable"
   // the Library
   | "library_locked"
+  | "item_not_found"
+  | "item_exists"
   // the caller
   | "invalid_input"
   | "untrusted"

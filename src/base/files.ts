@@ -1,5 +1,15 @@
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
 import { randomBytes } from "node:crypto";
 import { describeError, OpenAgentError, systemCode } from "./errors.ts";
 
@@ -17,6 +27,22 @@ export function writePrivateFile(path: string, text: string): void {
   try {
     writeFileSync(draft, text, { mode: 0o600, flag: "wx" });
     renameSync(draft, path);
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw error;
+  }
+}
+
+/** Writes a file of the user's whole or not at all, with its folders; one that is there keeps its mode. */
+export function replaceFile(path: string, content: string | Uint8Array): void {
+  mkdirSync(dirname(path), { recursive: true });
+  // Through a link, what it names is replaced.
+  const target = existsSync(path) ? realpathSync(path) : path;
+  const mode = statSync(target, { throwIfNoEntry: false })?.mode;
+  const draft = join(dirname(target), `.${randomBytes(6).toString("hex")}.draft`);
+  try {
+    writeFileSync(draft, content, { flag: "wx", ...(mode !== undefined && { mode: mode & 0o777 }) });
+    renameSync(draft, target);
   } catch (error) {
     rmSync(draft, { force: true });
     throw error;

@@ -85,6 +85,22 @@ function readWith(key: Key | undefined): Reading {
   };
 }
 
+/** A file of servers as it is to be written. Throws `invalid_input` with the name of what is no server. */
+export function requireServers(value: unknown): Record<string, unknown> {
+  const all = z.record(z.string(), z.unknown()).safeParse(value);
+  if (!all.success) throw new OpenAgentError("invalid_input", "MCP servers are an object: each one by its name.");
+  for (const [name, server] of Object.entries(all.data)) requireServer(name, server);
+  return all.data;
+}
+
+function requireServer(name: string, value: unknown): void {
+  try {
+    serverEntry(value);
+  } catch (error) {
+    throw new OpenAgentError("invalid_input", `The MCP server “${name}” is none: ${describeError(error)}.`, { name });
+  }
+}
+
 export interface RegisteredServer extends NamedServer {
   scope: ServerScope;
 }
@@ -135,12 +151,7 @@ export function serversIn(library: string): string {
  * @throws OpenAgentError `invalid_input` when the file does not parse, or the server is none
  */
 export function writeServer(path: string, name: string, value: Record<string, unknown> | undefined): void {
-  if (value)
-    try {
-      serverEntry(value);
-    } catch (error) {
-      throw new OpenAgentError("invalid_input", `The MCP server “${name}” is none: ${describeError(error)}.`, { name });
-    }
+  if (value) requireServer(name, value);
   const { [name]: _, ...others } = readAll(path);
   privateFolder(dirname(path));
   writePrivateFile(path, `${JSON.stringify({ ...others, ...(value && { [name]: value }) }, null, 2)}\n`);

@@ -5,6 +5,22 @@ export { readToolInput } from "./toolInputs.ts";
 export { fileSecrets, type SecretStore } from "./secrets.ts";
 export { withLibraryKey } from "./libraryKey.ts";
 export { newKey } from "../library/sealed.ts";
+export { parseFrontMatter } from "../library/frontMatter.ts";
+export {
+  deleteItem,
+  deleteSkillFile,
+  filesOf,
+  listItems,
+  migrateFolders,
+  readItem,
+  readSkillFile,
+  requireWithin,
+  writeItem,
+  writeSkillFile,
+  type Item,
+} from "../library/items.ts";
+export type { ItemKind } from "../library/layout.ts";
+export { requireServers } from "../library/servers.ts";
 export { containersIn, dataPaths, type DataPaths } from "./dataFolder.ts";
 export { nativeBindingIn } from "../store/nativeBinding.ts";
 export type { Endpoint as ModelEndpoint } from "./endpoints.ts";

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { OpenAgentError } from "../base/errors.ts";
-import { open, parseKey, seal, sealMarks, type Key } from "../library/sealed.ts";
+import { open, openMarks, parseKey, seal, sealMarks, valueOf, type Key } from "../library/sealed.ts";
 import { command } from "./command.ts";
 import type { SecretStore } from "./secrets.ts";
 
@@ -61,10 +61,19 @@ export const libraryKeyCommands = {
   sealValue: command(z.object({ value: text }), async (leader, { value }) =>
     seal(value, await leader.configurations.key.required()),
   ),
-  /** Encrypts what is marked in a text. Throws `library_locked`. */
-  sealMarks: command(z.object({ text }), async (leader, input) =>
-    sealMarks(input.text, await leader.configurations.key.required()),
+  /** Encrypts what is marked in a text; the values of `before` stay as they are there. Throws `library_locked`. */
+  sealMarks: command(z.object({ text, before: text.default("") }), async (leader, input) =>
+    sealMarks(input.text, await leader.configurations.key.required(), input.before),
   ),
+  /** Decrypts what is marked in a text, and can be, for its user to edit. */
+  openMarks: command(z.object({ text }), async (leader, input) =>
+    openMarks(input.text, await leader.configurations.key.load()),
+  ),
+  /** Decrypts values; null for what cannot be. */
+  openValues: command(z.object({ values: z.array(text) }), async (leader, { values }) => {
+    const key = await leader.configurations.key.load();
+    return values.map((value) => valueOf(value, key) ?? null);
+  }),
   /** Throws `library_locked`, or `invalid_input` where the key does not fit. */
   openValue: command(z.object({ sealed: text }), async (leader, { sealed }) => {
     const value = open(sealed, await leader.configurations.key.required());

@@ -73,6 +73,8 @@ function waysOut(error: OpenAgentError): Way[] {
     case "workspace_not_ready":
     case "workspace_busy":
     case "worktree_failed":
+    case "item_not_found":
+    case "item_exists":
       return [];
   }
 }
