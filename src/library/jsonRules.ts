@@ -55,14 +55,12 @@ function checkServer(f: Findings, { key: name, value, start, end }: Entry): void
     const type = entry(value, "type");
     const remote = entry(value, "url") !== undefined && entry(value, "command") === undefined;
     if (!type && value.kind === "map") addType(f, value, name, remote ? "remote" : "local");
-  } catch (error) {
-    const sealed = ["env", "environment", "headers"]
+    const [sealed] = ["env", "environment", "headers"]
       .flatMap((key) => valueOf(value, key)?.entries ?? [])
-      .find((one) => isSealed(textIn(one.value) ?? ""));
-    if (sealed && describeError(error).includes("encrypted")) {
-      f.problem(sealed.value, "warning", "sealed", `${describeError(error)}.`, [], name);
-      return;
-    }
+      .filter((one) => isSealed(textIn(one.value) ?? ""));
+    const words = `${sealed?.key ?? ""} is encrypted: missions have it where the key of the Library is set.`;
+    if (sealed) f.problem(sealed.value, "information", "sealed", words, [], name);
+  } catch (error) {
     const type = entry(value, "type");
     const known = ["local", "stdio", "remote", "http", "sse"];
     if (type && !known.some((one) => one === type.value.value)) {

@@ -58,7 +58,10 @@ export function open(sealed: string, key: Key | undefined): string | undefined {
 
 /** A value as it is to be used: decrypted where it is encrypted, undefined where that cannot be. */
 export function valueOf(value: string, key: Key | undefined): string | undefined {
-  return isSealed(value) ? open(value, key) : value;
+  if (isSealed(value)) return open(value, key);
+  const [mark] = marksIn(value);
+  // It was to be encrypted, and is not yet.
+  return mark && value.trim().length === mark.end - mark.start ? mark.value : value;
 }
 
 /** A text in which what is marked is encrypted. What `before` holds of the same value stays as it is there. */

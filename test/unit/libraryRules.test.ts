@@ -226,9 +226,9 @@ const cases: readonly Case[] = [
     text: json({ a: { type: "local", url: "https://example.org" } }),
   },
   {
-    says: "A value that only its key can read is waited for",
+    says: "A value that only its key can read is named",
     code: "sealed",
-    severity: "warning",
+    severity: "information",
     path: "mcp/servers.json",
     text: json({ a: { type: "local", command: ["x"], env: { TOKEN: '<encrypted v="1">AAAA</encrypted>' } } }),
   },
