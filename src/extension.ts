@@ -14,6 +14,9 @@ import { provideConfigurations } from "./ui/configuration.ts";
 import { provideWorkspaceFiles } from "./ui/workspaceFiles.ts";
 import { registerTools } from "./ui/languageModelTools.ts";
 import { librarySecretCommands, protectSecrets } from "./ui/librarySecrets.ts";
+import { Library } from "./ui/library.ts";
+import { provideLibraryLanguage } from "./ui/libraryLanguage.ts";
+import { LibraryRenames } from "./ui/libraryRenames.ts";
 import { MissionsView } from "./ui/missionsView.ts";
 import { provideOutputs } from "./ui/outputDocuments.ts";
 import { MissionPanels } from "./ui/panels.ts";
@@ -64,6 +67,9 @@ export function activate(context: vscode.ExtensionContext): void {
     provideConfigurations(app),
     protectSecrets(app),
   );
+  const library = new Library(app);
+  const renames = new LibraryRenames(app, library);
+  context.subscriptions.push(library, renames, provideLibraryLanguage(library, renames));
   const handlers = {
     ...commandHandlers,
     ...changeHandlers(documents, review),

@@ -19,7 +19,7 @@ import {
   writeItem,
   writeSkillFile,
   type Core,
-  type Item,
+  type StoredItem,
   type ItemKind,
 } from "../orchestrator/index.ts";
 import { marksIn } from "../protocol/sealed.ts";
@@ -90,7 +90,7 @@ export function libraryRoutes(core: Core, directory: string): Hono {
 function itemRoutes(core: Core, kind: ItemKind, noun: string, more: (head: Head) => object): Hono {
   const app = new Hono();
   const name = (context: Context) => context.req.param("name") ?? "";
-  const json = async (item: Item, text: string) => ({
+  const json = async (item: StoredItem, text: string) => ({
     ...summary(core, kind, item, text),
     content: await opened(core, text),
     ...more(headOf(text)),
@@ -145,7 +145,7 @@ function opened(core: Core, text: string): Promise<string> {
   return text.includes("</encrypted>") ? core.run("openMarks", { text }) : Promise.resolve(text);
 }
 
-function summary(core: Core, kind: ItemKind, { name, path }: Item, text: string) {
+function summary(core: Core, kind: ItemKind, { name, path }: StoredItem, text: string) {
   const comment = /\/\*\*\s*(.*?)\s*\*\//s.exec(text)?.[1]?.replaceAll(/\s*\n\s*\*?\s*/g, " ");
   const description = kind === "tools" ? comment : optionalText(headOf(text)["description"]);
   return {

@@ -81,7 +81,7 @@ function lineAt(text: string, offset: number): { before: string; rest: number; p
     if (!found) continue;
     const [, space = "", ...names] = found;
     if (space.length >= indent) continue;
-    parents.unshift(names.find((one) => one !== undefined) ?? "");
+    parents.unshift(names.join(""));
     indent = space.length;
     if (indent === 0) break;
   }

@@ -15,7 +15,7 @@ export function replaceText(path: string, node: Pick<Node, "start" | "end"> & { 
 }
 
 /** The start of the line that an offset is in, and the start of the next one. */
-export function lineAround(text: string, offset: number): { start: number; end: number } {
+function lineAround(text: string, offset: number): { start: number; end: number } {
   const start = text.lastIndexOf("\n", offset - 1) + 1;
   const next = text.indexOf("\n", offset);
   return { start, end: next < 0 ? text.length : next + 1 };

@@ -9,7 +9,7 @@ const nameLimit = 64;
 const descriptionLimit = 1024;
 
 /** What stands in for a description until there is one. */
-export const descriptionHint = "What this is for, and when to use it.";
+const descriptionHint = "What this is for, and when to use it.";
 
 /** The text that a skill begins with. */
 export function newSkill(name: string): string {

@@ -1,6 +1,5 @@
-import { homedir } from "node:os";
-import { isAbsolute, join } from "node:path";
-import { OpenAgentError } from "../base/errors.ts";
+import { join } from "node:path";
+import { dataRoot, libraryIn } from "../base/dataRoot.ts";
 
 /** Where everything is. One data folder serves every window, editor and headless process of the user. */
 export interface DataPaths {
@@ -47,12 +46,7 @@ export function dataPaths(
   environment: NodeJS.ProcessEnv,
   development: boolean,
 ): DataPaths {
-  const home = environment["HOME"] ?? homedir();
-  const named = [configured, environment["OPEN_AGENT_DATA_DIR"]].find((path) => path !== undefined && path !== "");
-  const path = named ?? join(home, ".openagent");
-  const root = path.replace(/^~(?=$|[/\\])/, home);
-  if (!isAbsolute(root))
-    throw new OpenAgentError("invalid_input", `The data folder “${path}” is not an absolute path.`, { path });
+  const root = dataRoot(configured, environment);
   const suffix = development ? "-dev" : "";
   const missions = join(root, "missions");
   const runtime = join(root, `runtime${suffix}`);
@@ -69,7 +63,7 @@ export function dataPaths(
     opencode,
     secrets: join(root, `secrets${suffix}.json`),
     endpoints: join(opencode, "endpoints.json"),
-    library: join(root, "library"),
+    library: libraryIn(root),
     servers: join(root, `mcp${suffix}`, "servers.json"),
     workspaces: join(root, `workspaces${suffix}`),
     containers: join(root, "containers"),

@@ -17,9 +17,8 @@ export {
   requireWithin,
   writeItem,
   writeSkillFile,
-  type Item,
+  type Item as StoredItem,
 } from "../library/items.ts";
-export type { ItemKind } from "../library/layout.ts";
 export { requireServers } from "../library/servers.ts";
 export { containersIn, dataPaths, type DataPaths } from "./dataFolder.ts";
 export { nativeBindingIn } from "../store/nativeBinding.ts";
@@ -34,3 +33,10 @@ export {
   translatedServer,
   type EditorServer,
 } from "../library/editorServers.ts";
+export { Catalogue, type Item, type Reference } from "../library/catalogue.ts";
+export type { Fix, Problem, TextEdit } from "../library/analysis.ts";
+export type { ItemKind } from "../library/layout.ts";
+export { complete, type Completion } from "../library/completing.ts";
+export { nounOf } from "../library/dangling.ts";
+export { hover } from "../library/hovering.ts";
+export { nameProblem, rename, type Renaming } from "../library/renaming.ts";
