@@ -60,6 +60,7 @@ export type ErrorCode =
   | "library_locked"
   | "item_not_found"
   | "item_exists"
+  | "git_failed"
   // the caller
   | "invalid_input"
   | "untrusted"

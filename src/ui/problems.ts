@@ -75,6 +75,7 @@ function waysOut(error: OpenAgentError): Way[] {
     case "worktree_failed":
     case "item_not_found":
     case "item_exists":
+    case "git_failed":
       return [];
   }
 }

@@ -1,0 +1,83 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Git } from "./git.ts";
+import { commitOf } from "./repositoryState.ts";
+
+/** Keeps a commit in a branch that is named for now; gives the name. */
+export async function backUp(git: Git, commit: string, of = ""): Promise<string> {
+  const now = new Date();
+  const two = (number: number) => String(number).padStart(2, "0");
+  const day = `${String(now.getFullYear())}${two(now.getMonth() + 1)}${two(now.getDate())}`;
+  const time = `${two(now.getHours())}${two(now.getMinutes())}${two(now.getSeconds())}`;
+  const slug = of.replaceAll(/[^\w.-]+/g, "-").replaceAll(/\.+(?=\.|$)|\.lock$/g, "");
+  const first = `openagent/backup-${day}-${time}${slug === "" ? "" : `-${slug}`}`;
+  for (let name = first, count = 2; ; name = `${first}-${String(count++)}`) {
+    if ((await commitOf(git, `refs/heads/${name}`)) !== undefined) continue;
+    await git.run(["branch", "--no-track", name, commit]);
+    return name;
+  }
+}
+
+/**
+ * A commit on HEAD with all files as they are on disk, in no branch yet; HEAD itself where nothing differs. What is
+ * staged and differs from both is in a commit between them. The user's index stays as it is.
+ * @param also files that git ignores and that are to be in it all the same
+ */
+export async function snapshot(git: Git, also: readonly string[] = []): Promise<string> {
+  let commit = (await git.run(["rev-parse", "HEAD"])).trim();
+  const files = await treeOfFiles(git, also);
+  const staged = await git.ask("write-tree");
+  const known = (await git.ask("var", "GIT_COMMITTER_IDENT")) !== undefined;
+  // What is kept for the user must not fail for want of a name.
+  const config = known ? [] : ["user.name=Open Agent", "user.email=open-agent@localhost"];
+  const trees: [string | undefined, string][] = [
+    [staged === files ? undefined : staged, "What was staged\n"],
+    [files, "What was in no commit\n"],
+  ];
+  for (const [tree, input] of trees)
+    if (tree !== undefined && tree !== (await git.run(["rev-parse", `${commit}^{tree}`])).trim())
+      commit = (await git.run(["commit-tree", "-p", commit, "-F", "-", tree], { input, config })).trim();
+  return commit;
+}
+
+/** The files as they are on disk, as a tree of git. */
+export async function treeOfFiles(git: Git, also: readonly string[] = []): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "open-agent-"));
+  try {
+    const variables = { GIT_INDEX_FILE: join(folder, "index") };
+    const head = await commitOf(git, "HEAD");
+    if (head !== undefined) await git.run(["read-tree", head], { variables });
+    await git.run(["add", "--all"], { variables });
+    if (also.length > 0) await git.run(["--literal-pathspecs", "add", "--force", "--", ...also], { variables });
+    return (await git.run(["write-tree"], { variables })).trim();
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Files that git ignores here and that a commit holds: they would be overwritten without a word. */
+export async function ignoredIn(git: Git, commit: string): Promise<string[]> {
+  const ignored = await git.run(["ls-files", "--others", "--ignored", "--exclude-standard", "-z"]);
+  const theirs = new Set((await git.run(["ls-tree", "-r", "--name-only", "-z", commit])).split("\0"));
+  return ignored.split("\0").filter((path) => path !== "" && theirs.has(path));
+}
+
+/**
+ * Whether each file, on disk and staged, is as in HEAD or as in the other commit, so that nothing of the user's would be
+ * lost: a git that was killed while it updated the files leaves them like that.
+ */
+export async function isBetween(git: Git, commit: string): Promise<boolean> {
+  if ((await ignoredIn(git, commit)).length > 0) return false;
+  const head = (await commitOf(git, "HEAD")) ?? (await git.run(["hash-object", "-t", "tree", "/dev/null"])).trim();
+  for (const tree of [await treeOfFiles(git), await git.ask("write-tree")]) {
+    if (tree === undefined) return false;
+    const differs = async (from: string) => {
+      const printed = await git.run(["diff", "--name-only", "--no-renames", "-z", from, tree]);
+      return printed.split("\0").filter((path) => path !== "");
+    };
+    const theirs = new Set(await differs(commit));
+    if ((await differs(head)).some((path) => theirs.has(path))) return false;
+  }
+  return true;
+}
