@@ -16,6 +16,8 @@ import { registerTools } from "./ui/languageModelTools.ts";
 import { librarySecretCommands, protectSecrets } from "./ui/librarySecrets.ts";
 import { Library } from "./ui/library.ts";
 import { provideLibraryLanguage } from "./ui/libraryLanguage.ts";
+import { libraryItemCommands } from "./ui/libraryItems.ts";
+import { LibraryView } from "./ui/libraryView.ts";
 import { LibraryRenames } from "./ui/libraryRenames.ts";
 import { MissionsView } from "./ui/missionsView.ts";
 import { provideOutputs } from "./ui/outputDocuments.ts";
@@ -69,10 +71,12 @@ export function activate(context: vscode.ExtensionContext): void {
   );
   const library = new Library(app);
   const renames = new LibraryRenames(app, library);
-  context.subscriptions.push(library, renames, provideLibraryLanguage(library, renames));
+  const known = new LibraryView(library);
+  context.subscriptions.push(library, renames, known, provideLibraryLanguage(library, renames));
   const handlers = {
     ...commandHandlers,
     ...changeHandlers(documents, review),
+    ...libraryItemCommands(library, renames, known),
     ...workspaceCommands(logs, output, usage),
     ...librarySecretCommands,
   };

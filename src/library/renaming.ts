@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { OpenAgentError } from "../base/errors.ts";
 import type { TextEdit } from "./analysis.ts";
-import type { Catalogue, Item } from "./catalogue.ts";
+import type { Catalogue, Item, Reference } from "./catalogue.ts";
 import { nounOf } from "./dangling.ts";
 import { written } from "./edits.ts";
 import { layouts, type ItemKind } from "./layout.ts";
@@ -44,14 +44,21 @@ export function rename(catalogue: Catalogue, kind: ItemKind, name: string, newNa
   const move = moveOf(item, newName);
   const isOnlyCase = newName.toLowerCase() === name.toLowerCase();
   if (move && !isOnlyCase && existsSync(move.to)) throw refuse(`There is something at ${move.to} already.`);
-  const edits = catalogue.references(kind, name).map(({ path, start, end, style }) => ({
-    path,
-    start,
-    end,
-    text: style === "text" ? newName : written(newName, style === "quoted"),
-    prose: style === "text",
-  }));
+  const edits = catalogue
+    .references(kind, name)
+    .map((one) => ({ ...named(one, newName), prose: one.style === "text" }));
   return { edits, ...(move && { move }) };
+}
+
+/** The edit that puts another name in the place of one. */
+function named({ path, start, end, style }: Reference, name: string): TextEdit {
+  return { path, start, end, text: style === "text" ? name : written(name, style === "quoted") };
+}
+
+/** The edits with which a copy of an item says its own name. */
+export function ownNameEdits(catalogue: Catalogue, path: string, name: string): TextEdit[] {
+  const own = catalogue.referencesIn(path).filter((one) => one.own && one.name !== name);
+  return own.map((one) => named(one, name));
 }
 
 function moveOf({ kind, name, path }: Item, newName: string): Renaming["move"] {

@@ -39,4 +39,6 @@ export type { ItemKind } from "../library/layout.ts";
 export { complete, type Completion } from "../library/completing.ts";
 export { nounOf } from "../library/dangling.ts";
 export { hover } from "../library/hovering.ts";
-export { nameProblem, rename, type Renaming } from "../library/renaming.ts";
+export { creatableKinds, newItem, type CreatableKind } from "../library/newItem.ts";
+export { editsOfShared } from "../library/sharedFiles.ts";
+export { nameProblem, ownNameEdits, rename, type Renaming } from "../library/renaming.ts";

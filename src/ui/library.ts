@@ -75,6 +75,13 @@ export class Library implements vscode.Disposable {
     return (this.#open ??= this.#start()).catalogue;
   }
 
+  /** Looks again at what is on the disk. */
+  async refresh(): Promise<void> {
+    const catalogue = await this.catalogue();
+    catalogue.changed();
+    this.#update(catalogue);
+  }
+
   #settingsFolder(): string {
     try {
       return folderOfSettings();
