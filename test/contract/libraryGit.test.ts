@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { OpenAgentError } from "../../src/base/errors.ts";
 import { cloneLibrary, initLibrary, remoteBranches } from "../../src/library/cloning.ts";
+import { readLibrary } from "../../src/library/library.ts";
 import { Repository } from "../../src/library/repository.ts";
+import { createFromStarter } from "../../src/library/starter.ts";
+import { listTemplates, readTemplate } from "../../src/library/templates.ts";
 import { makeGitBed, writeInto, type GitBed } from "../fake/gitBed.ts";
 
 /** What a call that git refuses says. */
@@ -277,13 +280,7 @@ describe("The Library's repository", () => {
   });
 
   describe("refuses, in git's words,", () => {
-    const rows: [
-      title: string,
-      problem: string,
-      words: RegExp,
-      make: () => unknown,
-      call: () => Promise<unknown>,
-    ][] = [
+    const rows: [title: string, problem: string, words: RegExp, make: () => unknown, call: () => Promise<unknown>][] = [
       [
         "a commit that a hook refuses",
         "hook_refused",
@@ -416,6 +413,39 @@ describe("The Library's repository", () => {
     await other.setRemote(empty);
     assert.deepEqual(await other.pull(), { kind: "updated", commits: 1 });
     assert.deepEqual(await remoteBranches(empty, bed), { branches: ["main"], usual: "main" });
+  });
+
+  it("begins with a starter that can be used at once", async () => {
+    const source = join(import.meta.dirname, "../../media/starter");
+    const folder = join(bed.root, "started");
+    const { commit, problem } = await createFromStarter(source, folder, bed);
+    assert.ok(commit, problem);
+    const { parts, problems } = readLibrary(folder);
+    assert.deepEqual(problems, []);
+    const counts = ["skills", "commands", "agents", "rules", "mcps"].map(
+      (kind) => parts.filter((part) => part.kind === kind).length,
+    );
+    assert.deepEqual(counts, [3, 3, 2, 1, 0]);
+    assert.deepEqual(listTemplates(folder).problems, []);
+    assert.match(readTemplate(folder, "container").initScript ?? "", /safe\.directory/);
+    assert.ok(statSync(join(folder, "skill/explain-code/scripts/overview.sh")).mode & 0o100);
+    const { branch, clean } = await new Repository(folder, bed.environment).status();
+    assert.deepEqual([branch, clean], ["main", true]);
+    await assert.rejects(createFromStarter(source, folder, bed), { code: "invalid_input" });
+  });
+
+  it("begins without a commit where git has no name for it, and in what was cloned empty", async () => {
+    const source = join(import.meta.dirname, "../../media/starter");
+    const folder = join(bed.root, "started");
+    await cloneLibrary(bed.remote("empty", { empty: true }), folder, bed);
+    bed.git(bed.root, "config", "--global", "--remove-section", "user");
+    bed.configure("user.useConfigOnly", "true");
+    const { commit, problem = "" } = await createFromStarter(source, folder, bed);
+    assert.equal(commit, undefined);
+    assert.match(problem, /user\.name/);
+    const { modifiedFiles, remote } = await new Repository(folder, bed.environment).status();
+    assert.ok(modifiedFiles.length > 15 && modifiedFiles.every((line) => line.startsWith("A  ")));
+    assert.ok(remote?.endsWith("empty.git"));
   });
 
   it("is cloned whole or not at all, and over nothing", async () => {

@@ -23,6 +23,7 @@ describe("the package", function () {
       /^(package\.json|readme\.md|changelog\.md|LICENSE\.txt|\.vsixmanifest)$/,
       /^media\/([\w-]+\.svg|mission\.png)$/,
       /^media\/walkthrough\/\w+\.md$/,
+      /^media\/starter\/[\w./-]+\.(md|json|sh)$/,
       /^media\/schemas\/\w+\.json$/,
       /^dist\/(extension|core|headless)\.cjs$/,
       /^dist\/(guard|launch|toolPackage)\.js$/,
