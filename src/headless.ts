@@ -9,6 +9,7 @@ import { iso, searchHitJson, storedEventJson } from "./api/shapes.ts";
 import { describeError, OpenAgentError, systemCode } from "./base/errors.ts";
 import type { Logger } from "./base/log.ts";
 import { explain } from "./cli/hints.ts";
+import { runLibraryCommand } from "./cli/library.ts";
 import { reportText } from "./cli/report.ts";
 import { runMission, type RunOptions } from "./cli/run.ts";
 import { plainText } from "./cli/terminal.ts";
@@ -21,6 +22,7 @@ import {
   fileSecrets,
   nativeBindingIn,
   withLibraryKey,
+  type DataPaths,
 } from "./orchestrator/index.ts";
 import type { EventType } from "./protocol/event.ts";
 import { worktreeName } from "./protocol/workspace.ts";
@@ -65,6 +67,12 @@ const usage = `Open Agent ${version}, headless
         Sets a secret environment variable of whatever runs in it, from standard input; empty input deletes it.
   workspace delete <name> [--discard]
         Deletes it; its folder stays, but for a worktree. With --discard also what is nowhere else.
+  library status|sync|push [--dir D] [--json]
+  library commit "<message>" [--dir D] [--json]
+        Shows how the Library's git repository and its remote stand, takes over what is new there, pushes, or commits all
+        that has changed. The Library is the folder, else \`library\` in the data folder.
+  library lint [--dir D] [--json]
+        Shows what in the Library cannot be used. Exit code 1 when there is something.
   serve [--port N] [--dir D]
         Serves Open Agent's HTTP API on loopback. The bearer token is in the data folder.
 
@@ -126,6 +134,7 @@ const commands = {
   pin: "pin needs a mission's id; `list` shows them.",
   unpin: "unpin needs a mission's id; `list --json` shows them.",
   workspace: "workspace needs what to do: list, create, build, exec or delete.",
+  library: "library needs what to do: status, sync, commit, push or lint.",
   serve: undefined,
 } as const;
 type Command = keyof typeof commands;
@@ -142,11 +151,14 @@ const quotes: Partial<Record<Command, string>> = {
 const libraryKey = process.env["PRIVATE_KEY"];
 delete process.env["PRIVATE_KEY"];
 
+function paths(): DataPaths {
+  return dataPaths(values["data-dir"] && resolve(values["data-dir"]), process.env, false);
+}
+
 function openCore(command: Command): Core {
   const program = dirname(realpathSync(process.argv[1] ?? "."));
-  const paths = dataPaths(values["data-dir"] && resolve(values["data-dir"]), process.env, false);
   return new Core({
-    paths,
+    paths: paths(),
     nativeBinding: nativeBindingIn(join(program, "native")),
     guard: join(program, "guard.js"),
     build: version,
@@ -156,7 +168,7 @@ function openCore(command: Command): Core {
     ...findRipgrep(program),
     settings: () => ({ executable: values.opencode && resolve(values.opencode), attachedUrl: values.url }),
     attachedPassword: () => Promise.resolve(process.env["OPENCODE_SERVER_PASSWORD"]),
-    secrets: withLibraryKey(fileSecrets(paths.secrets), libraryKey),
+    secrets: withLibraryKey(fileSecrets(paths().secrets), libraryKey),
     log: values.verbose ? stderrLogger : quietLogger,
     mayAct: () => !readers.includes(command),
   });
@@ -186,8 +198,11 @@ async function main(): Promise<number> {
   if (!isCommand(name)) return misused(`There is no command “${name}”.`);
   const needed = commands[name];
   if (needed !== undefined && argument === undefined) return misused(needed);
-  const odd = needed === undefined ? argument : name === "workspace" ? undefined : rest[0];
+  const odd = needed === undefined ? argument : ["workspace", "library"].includes(name) ? undefined : rest[0];
   if (odd !== undefined) return misused(`“${odd}” is one argument too many.${quotes[name] ?? ""}`);
+  // It needs no missions, and no OpenCode.
+  if (name === "library")
+    return runLibraryCommand(resolve(values.dir ?? paths().library), positionals.slice(1), values, misused);
   const core = openCore(name);
   try {
     switch (name) {

@@ -17,6 +17,7 @@ export function reportText({ path, imported, skipped, missingFiles, otherTables 
   return `${lines.join("\n")}\n`;
 }
 
-function counted(count: number, one: string): string {
+/** "1 file", "2 files". */
+export function counted(count: number, one: string): string {
   return `${String(count)} ${one}${count === 1 ? "" : "s"}`;
 }
