@@ -70,14 +70,19 @@ export async function ignoredIn(git: Git, commit: string): Promise<string[]> {
 export async function isBetween(git: Git, commit: string): Promise<boolean> {
   if ((await ignoredIn(git, commit)).length > 0) return false;
   const head = (await commitOf(git, "HEAD")) ?? (await git.run(["hash-object", "-t", "tree", "/dev/null"])).trim();
-  for (const tree of [await treeOfFiles(git), await git.ask("write-tree")]) {
+  const differing = async (from: string, tree: string) => {
+    const printed = await git.run(["diff", "--name-status", "--no-renames", "-z", from, tree]);
+    return [...printed.matchAll(/([A-Z])\0([^\0]+)\0/g)].map(([, letter = "", path = ""]) => ({ letter, path }));
+  };
+  const [files, staged] = [await treeOfFiles(git), await git.ask("write-tree")];
+  for (const tree of [files, staged]) {
     if (tree === undefined) return false;
-    const differs = async (from: string) => {
-      const printed = await git.run(["diff", "--name-only", "--no-renames", "-z", from, tree]);
-      return printed.split("\0").filter((path) => path !== "");
-    };
-    const theirs = new Set(await differs(commit));
-    if ((await differs(head)).some((path) => theirs.has(path))) return false;
+    const theirs = new Map((await differing(commit, tree)).map(({ letter, path }) => [path, letter]));
+    const own = (await differing(head, tree)).filter(({ path }) => theirs.has(path));
+    // A file that neither has stays, but for one that git knows of.
+    const stays = ({ letter, path }: (typeof own)[number]) =>
+      tree === files && letter === "A" && theirs.get(path) === "A";
+    if (!own.every(stays)) return false;
   }
   return true;
 }

@@ -72,7 +72,8 @@ export function gitIn(folder: string, options: GitOptions): Git {
   return git;
 }
 
-const overNetwork = ["clone", "fetch", "push", "ls-remote"];
+const reporting = ["clone", "fetch", "push"];
+const overNetwork = [...reporting, "ls-remote"];
 
 async function run(git: Git, args: readonly string[], call: Call, options: GitOptions): Promise<string> {
   const { signal, onProgress } = options;
@@ -104,7 +105,9 @@ async function run(git: Git, args: readonly string[], call: Call, options: GitOp
     }),
   });
   try {
-    return await client.env(environment).raw([...args]);
+    // The package would put the option last, behind the paths.
+    const shown = onProgress && reporting.includes(args[0] ?? "") ? ["--progress"] : [];
+    return await client.env(environment).raw([...args.slice(0, 1), ...shown, ...args.slice(1)]);
   } catch (error) {
     signal?.throwIfAborted();
     throw failed ?? failure(error, 1, []);
