@@ -80,8 +80,13 @@ describe("library on the command line", function () {
     writeInto(named, { "skill/silent/SKILL.md": "No head.\n", "workspace-template/odd.json": "{" });
     const { code, out } = library("lint", "--dir", named);
     assert.equal(code, 1);
-    assert.match(out, /skill “silent” is left out.*\n.*odd\.json does not parse/);
-    assert.equal(library("lint", "--dir", named, "--json").out.trim().split("\n").length, 2);
+    assert.match(out, /^skill\/silent\/SKILL\.md:1:1 {2}error {2}Its head has no description/m);
+    assert.match(out, /^workspace-template\/odd\.json:1:2 {2}error {2}It is no JSON/m);
+    const lines = library("lint", "--dir", named, "--json").out.trim().split("\n");
+    assert.deepEqual(
+      lines.map((line) => (JSON.parse(line) as { code: string }).code),
+      ["skill-name-missing", "description-missing", "json"],
+    );
     assert.equal(library("status", "--dir", named).code, 1);
     for (const words of [[], ["polish"], ["commit"], ["commit", "two", "words"], ["push", "now"]])
       assert.equal(library(...words).code, 2, words.join(" "));
