@@ -24,8 +24,8 @@ export async function logIn(app: App, place: McpPlace, { name, entry }: McpServe
       await app.run("connectMcpServer", { ...place, name });
       return;
     }
-    const brought = desk && (await comesBack(redirect)) ? desk.codeFrom(page) : undefined;
-    const code = await codeOf(name, page, brought, (text) => codeIn(text, page));
+    const words = desk && (await comesBack(redirect)) ? waiting : stranded;
+    const code = await codeOf({ name, words, page }, desk?.codeFrom(page), (text) => codeIn(text, page));
     if (code === undefined) return;
     await app.run("finishMcpLogin", { ...place, name, code });
     void vscode.window.showInformationMessage(`You are logged in at ${name}.`);
@@ -40,20 +40,20 @@ async function comesBack(redirect: string): Promise<boolean> {
   return (await vscode.env.asExternalUri(uri)).authority === uri.authority;
 }
 
+const waiting =
+  "Waiting for the browser. Should it end at a page that it cannot open, put the address of that page here";
+const stranded = "The browser may end at a page that it cannot open: then put the address of that page here";
 const copyPage = { iconPath: new vscode.ThemeIcon("copy"), tooltip: "Copy the Address of the Page" };
 
 /** Opens the page, and waits for the browser to come back or the user to bring something. Undefined when the user gives up. */
 async function codeOf(
-  name: string,
-  page: string,
+  { name, words, page }: { name: string; words: string; page: string },
   arriving: Promise<string> | undefined,
   read: (text: string) => string,
 ): Promise<string | undefined> {
   const input = vscode.window.createInputBox();
   input.title = `Log In at ${name}`;
-  input.prompt = arriving
-    ? "Waiting for the browser. Should it end at a page that it cannot open, put the address of that page here"
-    : "The browser will end at a page that it cannot open. Put the address of that page here";
+  input.prompt = words;
   input.placeholder = "http://127.0.0.1:…?code=…";
   input.ignoreFocusOut = true;
   input.busy = arriving !== undefined;

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { opencodeBinary, repository } from "../fake/bed.ts";
 import { usableItems, writeFiles } from "../fake/library.ts";
+import { startOAuthMcpServer, type OAuthMcpServer } from "../fake/oauthMcpServer.ts";
 import { eventually } from "../host/eventually.ts";
 import { answerQuickInput, fillQuickInput, notification, pickQuickItem, quickInput, runCommand } from "../host/page.ts";
 import { launch, makeScene, pictureFailures, send, stepTitled, turnsEnd, type Scene } from "./scene.ts";
@@ -14,10 +15,17 @@ describe("a user with a Library and MCP servers", function () {
   this.timeout(120_000);
   let scene: Scene;
   let page: Page;
+  let guarded: OAuthMcpServer;
 
   before(async () => {
+    guarded = await startOAuthMcpServer();
     scene = await makeScene({
-      editor: { settings: { "openAgent.opencode.path": opencodeBinary } },
+      editor: {
+        settings: {
+          "openAgent.opencode.path": opencodeBinary,
+          mcp: { servers: { everywhere: { command: "true" } } },
+        },
+      },
       prepare: async (bed) => {
         writeFiles(bed.paths.library, {
           ...usableItems,
@@ -36,12 +44,16 @@ describe("a user with a Library and MCP servers", function () {
         });
         const core = bed.core();
         await core.run("createWorkspace", { name: "mine", kind: "host", directory: bed.project });
+        await core.run("setMcpServer", { name: "guarded", server: { type: "remote", url: guarded.url } });
         await core.dispose();
       },
     });
     page = await scene.open();
   });
-  after(() => scene.close());
+  after(async () => {
+    await scene.close();
+    await guarded.close();
+  });
   pictureFailures((name) => scene.picture(page, name));
 
   const item = (text: string) => quickInput(page).locator(".monaco-list-row").filter({ hasText: text }).first();
@@ -73,7 +85,7 @@ describe("a user with a Library and MCP servers", function () {
     await notification(page, "The next mission has the MCP server files.").first().waitFor();
     const written = JSON.parse(readFileSync(scene.bed.paths.servers, "utf8")) as Record<string, { command: string[] }>;
     assert.deepEqual(written["files"]?.command, [process.execPath, server]);
-    await launch(page, "[[hello]]");
+    await launch(page, "Again [[hello]]");
     await turnsEnd(page, 1);
     await list();
     await item("files").getByText("connected").waitFor({ timeout: 30_000 });
@@ -95,10 +107,29 @@ describe("a user with a Library and MCP servers", function () {
     await page.keyboard.press("Escape");
   });
 
+  it("logs in at a server that wants it, in the browser, and out again", async () => {
+    await list();
+    await item("guarded").getByText("needs you to log in").waitFor({ timeout: 30_000 });
+    const opened = page.context().waitForEvent("page");
+    await item("guarded").click();
+    await stepTitled(page, "Log In at guarded");
+    const browser = await opened;
+    await browser.getByText("You are logged in.").waitFor();
+    await browser.close();
+    await notification(page, "You are logged in at guarded.").first().waitFor();
+    await item("guarded").getByText("connected").waitFor({ timeout: 30_000 });
+    await scene.picture(page, "mcp-login");
+    await item("guarded").hover();
+    await item("guarded").locator('[aria-label="Log Out"], [title="Log Out"]').first().click();
+    await item("guarded").getByText("needs you to log in").waitFor({ timeout: 30_000 });
+    await page.keyboard.press("Escape");
+  });
+
   it("imports servers of the editor's own list, and is told which one lacks a value", async () => {
     await list();
     await pickQuickItem(page, "Import from the Editor’s mcp.json…");
     await stepTitled(page, "Import MCP Servers");
+    await item("everywhere").waitFor();
     await quickInput(page).getByRole("button", { name: "OK" }).click();
     await notification(page, "Not imported: asking").first().waitFor();
     const all = JSON.parse(readFileSync(scene.bed.paths.servers, "utf8")) as Record<string, object>;
@@ -108,7 +139,7 @@ describe("a user with a Library and MCP servers", function () {
       args: [scene.bed.project],
       env: { A: "{env:HOME}" },
     });
-    assert.equal(all["asking"], undefined);
+    assert.deepEqual([all["asking"], "everywhere" in all], [undefined, true]);
   });
 
   it("compares what is generated with what runs, and is told what is left out", async () => {
