@@ -1,9 +1,8 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { parse, printParseErrorCode, type ParseError } from "jsonc-parser";
-import { describeError, OpenAgentError } from "../base/errors.ts";
+import { OpenAgentError } from "../base/errors.ts";
 import { fields, list, text } from "../base/fields.ts";
-import { readTextIfPresent } from "../base/files.ts";
+import { readJsonc } from "../base/jsonc.ts";
 
 /** A server as the editor's lists have it. */
 export type EditorServer = Readonly<Record<string, unknown>>;
@@ -33,9 +32,10 @@ export function editorFiles(storage: string): EditorFile[] {
   ].filter(({ path }) => existsSync(path));
 }
 
-/** By the names of their folders. A file that does not parse names none. */
+/** By the names of their folders. */
 function profileNames(path: string): Map<string, string> {
-  const known = list(fields(parse(readTextIfPresent(path) ?? "{}"))["userDataProfiles"]).map(fields);
+  const state = existsSync(path) ? fields(readJsonc(path)) : {};
+  const known = list(state["userDataProfiles"]).map(fields);
   return new Map(known.map(({ location, name }) => [text(location), text(name)]));
 }
 
@@ -44,21 +44,7 @@ function profileNames(path: string): Map<string, string> {
  * @throws OpenAgentError `invalid_input` when it does not parse
  */
 export function readEditorServers(path: string): Record<string, EditorServer> {
-  let content: string;
-  try {
-    content = readFileSync(path, "utf8");
-  } catch (error) {
-    throw new OpenAgentError("invalid_input", `${path} cannot be read: ${describeError(error)}`, { path });
-  }
-  const errors: ParseError[] = [];
-  const value: unknown = parse(content, errors, { allowTrailingComma: true, allowEmptyContent: true });
-  const [first] = errors;
-  if (first) {
-    const line = content.slice(0, first.offset).split("\n").length;
-    const words = `${printParseErrorCode(first.error)} in line ${String(line)}`;
-    throw new OpenAgentError("invalid_input", `${path} does not parse: ${words}`, { path });
-  }
-  return editorServers(fields(value)["servers"]);
+  return editorServers(fields(readJsonc(path))["servers"]);
 }
 
 /** The servers of a list of the editor's, without what is none. */

@@ -48,3 +48,4 @@ export { Repository } from "../library/repository.ts";
 export type { FileState, Operation, RepositoryStatus } from "../library/repositoryState.ts";
 export { createFromStarter } from "../library/starter.ts";
 export type { JoinOutcome, PullOutcome } from "../library/syncing.ts";
+export { findDevContainers } from "../workspace/devContainer.ts";

@@ -1,3 +1,4 @@
+import { OpenAgentError } from "../base/errors.ts";
 import { listTemplates, readTemplate, writeTemplate, type Template } from "../library/templates.ts";
 import type { Workspace } from "../protocol/workspace.ts";
 import type { Leader } from "./leader.ts";
@@ -48,7 +49,13 @@ function union(one: Workspace["selection"], other: Workspace["selection"] = {}):
 
 /** Writes a workspace into the Library as a template. Throws `invalid_input` where one is there that is not to go. */
 export function saveAsTemplate(leader: Leader, id: string, name: string, replace: boolean): void {
-  const { distro, packages, initScript, network, environment, secrets, selection } = leader.workspaces.get(id);
+  const { distro, packages, initScript, network, environment, secrets, selection, ...workspace } =
+    leader.workspaces.get(id);
+  if (workspace.devContainer !== undefined)
+    throw new OpenAgentError(
+      "invalid_input",
+      `${workspace.name} is made by ${workspace.devContainer}, which is its template.`,
+    );
   const template: Template = {
     name,
     ...(distro && { distro }),

@@ -33,6 +33,7 @@ export const workspaceWish = z.object({
   kind: z.enum(backendKinds),
   directory: path.optional(),
   distro: z.enum(distros).optional(),
+  devContainer: path.optional(),
   packages: z.array(packageName).max(500).optional(),
   initScript: z.string().max(200_000).optional(),
   network: z.enum(["host", "private"]).optional(),
@@ -58,7 +59,7 @@ export const workspaceCommands = {
   createWorkspace: command(workspaceWish, (leader, input): Workspace => leader.workspaces.create(input)),
   /** What it is built of changes with its next build, what it runs with when OpenCode starts in it the next time. */
   updateWorkspace: command(
-    workspaceWish.omit({ kind: true }).partial().extend({ workspaceId }),
+    workspaceWish.omit({ kind: true, devContainer: true }).partial().extend({ workspaceId }),
     async (leader, input) => {
       const { workspaceId: id, ...change } = input;
       const workspace = leader.workspaces.update(id, change);

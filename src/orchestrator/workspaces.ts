@@ -35,6 +35,7 @@ export type WorkspaceWish = Pick<Workspace, "name" | "kind"> &
       Workspace,
       | "directory"
       | "distro"
+      | "devContainer"
       | "packages"
       | "initScript"
       | "network"
@@ -113,6 +114,8 @@ export class Workspaces implements Disposable {
     if (rest.directory === undefined) privateFolder(directory);
     else if (!existsSync(directory))
       throw new OpenAgentError("folder_missing", `The folder ${directory} does not exist.`, { path: directory });
+    if (rest.devContainer !== undefined && kind !== "podman" && kind !== "docker")
+      throw new OpenAgentError("invalid_input", "A dev container is made by podman or docker, and by nothing else.");
     const workspace: Workspace = {
       packages: [],
       network: isContainer(kind) ? "private" : "host",

@@ -16,6 +16,8 @@ export interface Workspace {
   error?: string;
   /** A container's distribution; Debian where it is left out. */
   distro?: Distro;
+  /** The absolute path of a `devcontainer.json` that a container of podman or docker is made by, in place of those. */
+  devContainer?: string;
   /** Packages of the distribution that a container has from the start. */
   packages: readonly string[];
   /** A shell script that a container's file system is completed with, as root inside. */

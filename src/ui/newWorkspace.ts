@@ -1,4 +1,4 @@
-import { basename } from "node:path";
+import { basename, relative } from "node:path";
 import * as vscode from "vscode";
 import type { CommandInput } from "../orchestrator/index.ts";
 import {
@@ -24,6 +24,8 @@ interface Draft {
   name: string;
   folder: string;
   distro: Distro;
+  /** A `devcontainer.json` in place of a distribution and its packages. */
+  devContainer: string | undefined;
   packages: string[];
   network: "private" | "host";
   limits: WorkspaceLimits;
@@ -45,8 +47,9 @@ export async function newWorkspace(app: App): Promise<void> {
     kind: draft.kind,
     ...(draft.folder !== "" && { directory: draft.folder }),
     ...(isContainer(draft.kind) && {
-      distro: draft.distro,
-      packages: draft.packages,
+      ...(draft.devContainer === undefined
+        ? { distro: draft.distro, packages: draft.packages }
+        : { devContainer: draft.devContainer }),
       network: draft.network,
       limits: draft.limits,
     }),
@@ -64,23 +67,25 @@ function ask(probes: readonly Probe[], names: readonly string[]): Promise<Draft 
     name: "",
     folder: folderPaths()[0] ?? "",
     distro: "debian-bookworm",
+    devContainer: undefined,
     packages: ["git"],
     network: "private",
     limits: {},
   };
-  return askSteps(title, draft, ({ kind }) => [...always(probes, names), ...ofKind(kind, probes)]);
+  return askSteps(title, draft, (soFar) => [...always(probes, names), ...ofKind(soFar, probes)]);
 }
 
 function always(probes: readonly Probe[], names: readonly string[]): Ask<Draft>[] {
   return [(step, draft) => askKind(step, draft, probes), (step, draft) => askName(step, draft, names), askFolder];
 }
 
-function ofKind(kind: BackendKind, probes: readonly Probe[]): Ask<Draft>[] {
+function ofKind({ kind, devContainer }: Draft, probes: readonly Probe[]): Ask<Draft>[] {
   if (!isContainer(kind)) return [];
   const limits = probes.find((probe) => probe.kind === kind)?.limits ?? [];
   const ask: Ask<Draft> = async (step, draft) =>
     mapped(await askLimits(step, draft.limits, limits), (value) => ({ limits: value }));
-  return [askDistro, askPackages, askNetwork, ...(limits.length > 0 ? [ask] : [])];
+  const packages = devContainer === undefined ? [askPackages] : [];
+  return [askDistro, ...packages, askNetwork, ...(limits.length > 0 ? [ask] : [])];
 }
 
 async function askKind(step: Step, { kind }: Draft, probes: readonly Probe[]): Promise<Answer<Partial<Draft>>> {
@@ -102,7 +107,8 @@ async function askKind(step: Step, { kind }: Draft, probes: readonly Probe[]): P
     if (answer === undefined || answer === "back") return answer;
     const missing = others.find((probe) => probe.kind === answer.value);
     // Not every limit holds in every kind.
-    if (!missing) return { value: { kind: answer.value, ...(answer.value !== kind && { limits: {} }) } };
+    if (!missing)
+      return { value: { kind: answer.value, devContainer: undefined, ...(answer.value !== kind && { limits: {} }) } };
     current = answer.value;
     const detail = [missing.reason, missing.remedy].filter((part) => part !== undefined).join("\n\n");
     await vscode.window.showInformationMessage(`${kindWords[missing.kind].label} is not available here.`, {
@@ -134,15 +140,30 @@ async function askFolder(step: Step, draft: Draft): Promise<Answer<Partial<Draft
   );
   const answer = await askChoice(step, "The folder that missions work in", items, folder);
   if (answer === undefined || answer === "back") return answer;
-  if (answer.value !== other) return { value: { folder: answer.value } };
+  if (answer.value !== other) return { value: { folder: answer.value, devContainer: undefined } };
   const options = { title: "Folder of the Workspace", canSelectFolders: true, canSelectFiles: false, openLabel: "Use" };
   const [chosen] = (await vscode.window.showOpenDialog(options)) ?? [];
-  return chosen ? { value: { folder: chosen.fsPath } } : askFolder(step, draft);
+  return chosen ? { value: { folder: chosen.fsPath, devContainer: undefined } } : askFolder(step, draft);
 }
 
-async function askDistro(step: Step, { distro }: Draft): Promise<Answer<Partial<Draft>>> {
-  const items = distros.map((value) => ({ label: distroWords[value], description: value, value }));
-  return mapped(await askChoice(step, "The Linux inside", items, distro), (value) => ({ distro: value }));
+async function askDistro(step: Step, { kind, folder, distro, devContainer }: Draft): Promise<Answer<Partial<Draft>>> {
+  const { findDevContainers } = await import("../orchestrator/index.ts");
+  const isEngine = kind === "podman" || kind === "docker";
+  const files = isEngine && folder !== "" ? findDevContainers(folder) : [];
+  const items: Choice<string>[] = [
+    ...files.map((value) => ({
+      label: "$(remote-explorer) Dev Container of This Folder",
+      description: relative(folder, value),
+      detail: "Built by the Dev Containers CLI. What the file runs once is run when the workspace is built.",
+      value,
+    })),
+    ...distros.map((value) => ({ label: distroWords[value], description: value, value })),
+  ];
+  const current = devContainer ?? (files.length > 0 ? undefined : distro);
+  return mapped(await askChoice(step, "The Linux inside", items, current), (value) => {
+    const named = distros.find((one) => one === value);
+    return named ? { distro: named, devContainer: undefined } : { devContainer: value };
+  });
 }
 
 async function askPackages(step: Step, { packages }: Draft): Promise<Answer<Partial<Draft>>> {

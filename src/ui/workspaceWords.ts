@@ -70,13 +70,24 @@ export function workspaceDescription(workspace: Workspace, now: number, running 
 
 /** The facts of a workspace, a line each: what they are, and what they are here. `usage`: bytes of its changes on disk. */
 export function workspaceFacts(workspace: Workspace, now: number, usage: number): [name: string, value: string][] {
-  const { kind, directory, repository, distro, packages, network, limits, environment, initScript, builtAt } =
-    workspace;
+  const {
+    kind,
+    directory,
+    repository,
+    distro,
+    devContainer,
+    packages,
+    network,
+    limits,
+    environment,
+    initScript,
+    builtAt,
+  } = workspace;
   const isContainer = kind !== "host" && kind !== "worktree";
   const facts: [string, string][] = [
     ["Folder", directory],
     ["Repository", repository ?? ""],
-    ["System", isContainer ? distroWords[distro ?? "debian-bookworm"] : ""],
+    ["System", isContainer ? (devContainer ?? distroWords[distro ?? "debian-bookworm"]) : ""],
     ["Packages", packages.join(", ")],
     ["Init script", initScript ? `${String(initScript.trimEnd().split("\n").length)} lines` : ""],
     ["Network", !isContainer ? "" : network === "private" ? "private" : "that of this machine"],

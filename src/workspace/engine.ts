@@ -4,11 +4,12 @@ import { existsSync, readFileSync } from "node:fs";
 import { Socket } from "node:net";
 import { Sequence } from "../base/async.ts";
 import { OpenAgentError } from "../base/errors.ts";
-import { fields, list, number, text } from "../base/fields.ts";
+import { fields, list, number, optional, text, texts } from "../base/fields.ts";
 import { isAlive } from "../base/processes.ts";
 import type { LimitKind, Probe, Workspace, WorkspaceLimits } from "../protocol/workspace.ts";
 import type { Backend, Bind, Layer, PrepareOptions, Wrapped, WrapOptions } from "./backend.ts";
 import { probing } from "./bwrap.ts";
+import { buildImage, completionOf } from "./devContainer.ts";
 import { EngineClient } from "./engineClient.ts";
 import { capabilities, checkBinds, contained, containerEnvironment, hostnameOf, markName } from "./sandbox.ts";
 import type { Templates } from "./template.ts";
@@ -22,6 +23,16 @@ interface Shape {
 
 interface Running extends Shape {
   pid: number;
+  /** Where its image has programs. */
+  path?: string;
+}
+
+interface Start {
+  workspace: Workspace;
+  name: string;
+  image: string;
+  /** Kept in images that are made of it. */
+  environment: Readonly<Record<string, string>>;
 }
 
 /** Names that the engine's own command needs itself; they may stand on its command line. */
@@ -77,6 +88,10 @@ export class EngineBackend implements Backend {
   }
 
   async prepare(workspace: Workspace, options: PrepareOptions): Promise<void> {
+    if (workspace.devContainer !== undefined) {
+      await this.#prepareDevContainer(workspace, workspace.devContainer, options);
+      return;
+    }
     await this.#templates.build(workspace, options);
     options.signal?.throwIfAborted();
     if (options.rebuild) await this.destroy(workspace);
@@ -94,6 +109,35 @@ export class EngineBackend implements Backend {
     if ((await packed) === 0) return;
     await this.#client.run([], ["rmi", image]);
     throw new OpenAgentError("workspace_build_failed", `The file system of ${workspace.name} could not be packed.`);
+  }
+
+  /** Makes the image that all containers of it begin with: as the file says, with what it runs once done. */
+  async #prepareDevContainer(workspace: Workspace, file: string, options: PrepareOptions): Promise<void> {
+    const image = this.#templateImage(workspace);
+    if (!options.rebuild && (await this.#hasImage(image))) return;
+    const { directory: folder, initScript, limits } = workspace;
+    const [plain, name] = [`${image}-plain`, `${this.#nameOf(workspace)}-build`];
+    const tool = { output: options.output, code: "workspace_build_failed", ...optionalSignal(options) } as const;
+    try {
+      const wishes = await buildImage(this.#client, { file, folder }, plain, options);
+      const own = environmentIn(list(JSON.parse(await this.#client.run([], ["image", "inspect", plain])))[0]);
+      const { environment, commands, left } = completionOf(wishes, own, folder);
+      if (left.length > 0) options.output(`${left.join(" ")}\n`);
+      if (initScript) commands.push(["/bin/sh", "-ec", initScript]);
+      await this.#client.try(["rm", "-f", name]);
+      const binds = [{ source: folder, target: folder, writable: true }];
+      await this.#run({ workspace, name, image: plain, environment }, { binds, network: "host", limits });
+      const { global } = await this.#client.flags();
+      for (const argv of commands) {
+        options.output(`$ ${argv.join(" ")}\n`);
+        await this.#client.run(global, ["exec", "--workdir", folder, name, ...argv], tool);
+      }
+      if (options.rebuild) await this.destroy(workspace);
+      await this.#client.run([], ["commit", name, image], tool);
+    } finally {
+      await this.#client.try(["rm", "-f", "-t", "0", name], ["rm", "-f", name]);
+      await this.#client.try(["rmi", plain]);
+    }
   }
 
   async missing(workspace: Workspace): Promise<string | undefined> {
@@ -114,13 +158,15 @@ export class EngineBackend implements Backend {
     const container = this.#nameOf(workspace);
     const mark = options.outlives ? undefined : `${this.#mark}.${String(this.#count++)}`;
     if (mark !== undefined) this.#watch(container, running);
-    const env = { ...containerEnvironment, ...workspace.environment, ...options.env };
-    const passed = Object.entries(env).filter(([name]) => !clientsOwn.test(name));
+    const usual = { ...containerEnvironment, ...workspace.environment, ...options.env };
+    // A dev container may have its tools anywhere.
+    const path = workspace.devContainer === undefined ? undefined : running.path;
+    const env = path === undefined ? usual : { ...usual, PATH: withPath(usual["PATH"], path) };
     const flags = await this.#client.flags();
     const line = [
       ...flags.global,
       ...["exec", "-i", ...(options.terminal ? ["-t"] : []), "--workdir", options.cwd],
-      ...Object.entries(env).flatMap(([name, value]) => ["--env", clientsOwn.test(name) ? `${name}=${value}` : name]),
+      ...variableFlags(env),
       ...(mark === undefined ? [] : ["--env", `${markName}=${mark}`]),
       container,
       ...argv,
@@ -129,7 +175,7 @@ export class EngineBackend implements Backend {
       command: this.#client.path(),
       args: line,
       cwd: "/",
-      env: { ...this.#client.environment(), ...Object.fromEntries(passed) },
+      env: { ...this.#client.environment(), ...passedOf(env) },
       ...(mark !== undefined && { cleanUp: () => this.#client.quietly(...this.#reaper(container, running, mark)) }),
     };
   }
@@ -143,6 +189,8 @@ export class EngineBackend implements Backend {
     await this.#changes.run(() => this.#remove(workspace, true));
     for (const name of await this.#snapshots(workspace))
       await this.#client.try(["rmi", "-f", `${this.#repository(workspace)}:${name}`]);
+    // Unless another workspace runs on it.
+    if (workspace.devContainer !== undefined) await this.#client.try(["rmi", this.#templateImage(workspace)]);
   }
 
   /** Makes or starts the container where it does not run as it is needed. What it has changed is kept. */
@@ -160,7 +208,7 @@ export class EngineBackend implements Backend {
     } else await this.#create(workspace, { ...wanted, binds: union(wanted.binds, found?.shape.binds ?? []) });
     const now = await this.#inspect(container);
     if (!now?.pid) throw new OpenAgentError("workspace_not_ready", `The container of ${workspace.name} does not run.`);
-    const running = { ...now.shape, pid: now.pid };
+    const running = { ...now.shape, pid: now.pid, ...optional("path", now.path) };
     this.#running.set(workspace.id, running);
     return running;
   }
@@ -174,10 +222,17 @@ export class EngineBackend implements Backend {
         "workspace_not_ready",
         `The workspace ${workspace.name} has to be built anew: the image ${image} is missing.`,
       );
-    const { memoryMb, cpus, processes } = workspace.limits;
+    await this.#run({ workspace, name: this.#nameOf(workspace), image, environment: {} }, shape);
+  }
+
+  /** Starts a container that does nothing. */
+  async #run({ workspace, name, image, environment }: Start, shape: Shape): Promise<void> {
+    const { memoryMb, cpus, processes } = shape.limits;
     const flags = await this.#client.flags();
-    await this.#client.run(flags.global, [
-      ...["run", "--detach", "--name", this.#nameOf(workspace), "--hostname", hostnameOf(workspace.name)],
+    const args = [
+      ...["run", "--detach", "--name", name, "--hostname", hostnameOf(workspace.name)],
+      // As its image may say otherwise.
+      ...["--user", "0:0", "--entrypoint", ""],
       ...["--network", shape.network === "private" ? "none" : "host"],
       ...["--cap-drop", "ALL", ...capabilities.flatMap((name) => ["--cap-add", name.slice("CAP_".length)])],
       ...["--security-opt", "no-new-privileges"],
@@ -190,19 +245,23 @@ export class EngineBackend implements Backend {
         "--mount",
         `type=bind,${csv(`source=${source}`)},${csv(`target=${target}`)}${writable ? "" : ",readonly"}`,
       ]),
+      ...variableFlags(environment),
       ...flags.run,
       image,
       ...["/bin/sh", "-c", idle],
-    ]);
+    ];
+    await this.#client.run(flags.global, args, { env: { ...this.#client.environment(), ...passedOf(environment) } });
   }
 
-  async #inspect(container: string): Promise<{ pid: number; shape: Shape } | undefined> {
+  async #inspect(container: string): Promise<{ pid: number; shape: Shape; path?: string } | undefined> {
     const said = await this.#client.try(["container", "inspect", container]);
     if (said === undefined) return undefined;
     const found = fields(list(JSON.parse(said))[0]);
     const state = fields(found["State"]);
     const label = text(fields(fields(found["Config"])["Labels"])["open-agent.shape"]);
-    return { pid: state["Running"] === true ? number(state["Pid"]) : 0, shape: readShape(label) };
+    const { PATH: path } = environmentIn(found);
+    const pid = state["Running"] === true ? number(state["Pid"]) : 0;
+    return { pid, shape: readShape(label), ...optional("path", path) };
   }
 
   /** Deletes the container, and when `changes` is true also what it had changed. */
@@ -308,6 +367,30 @@ export class EngineBackend implements Backend {
   #templateImage(workspace: Workspace): string {
     return `localhost/open-agent:${this.#templates.keyOf(workspace)}`;
   }
+}
+
+/** The flags that set variables. What is not the command's own stands in its environment, not on its command line. */
+function variableFlags(env: Readonly<Record<string, string>>): string[] {
+  return Object.entries(env).flatMap(([name, value]) => ["--env", clientsOwn.test(name) ? `${name}=${value}` : name]);
+}
+
+function passedOf(env: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !clientsOwn.test(name)));
+}
+
+/** The environment of an image or a container, of what the engine tells of it. */
+function environmentIn(inspected: unknown): Record<string, string> {
+  const lines = texts(fields(fields(inspected)["Config"])["Env"]);
+  return Object.fromEntries(lines.map((line) => [line.split("=", 1)[0] ?? "", line.slice(line.indexOf("=") + 1)]));
+}
+
+/** A PATH with the folders of an image in place of the usual ones. */
+function withPath(path: string | undefined, images: string): string {
+  return (path ?? "").replace(containerEnvironment["PATH"] ?? "", () => images) || images;
+}
+
+function optionalSignal({ signal }: PrepareOptions): { signal?: AbortSignal } {
+  return signal ? { signal } : {};
 }
 
 /** The image that a container is made anew of. */

@@ -17,6 +17,7 @@ const schema = z.object({
   status: z.enum(["pending", "building", "ready", "error"]),
   error: z.string().optional(),
   distro: z.enum(distros).optional(),
+  devContainer: z.string().optional(),
   packages: z.array(z.string()).default([]),
   initScript: z.string().optional(),
   network: z.enum(["host", "private"]).default("host"),

@@ -10,7 +10,7 @@ import { withLock } from "./lock.ts";
 import { contained, containerEnvironment, hostnameOf, isRoot, sandbox } from "./sandbox.ts";
 import { runTool, tryTool } from "./tools.ts";
 
-type Recipe = Pick<Workspace, "distro" | "packages" | "initScript" | "environment">;
+type Recipe = Pick<Workspace, "distro" | "devContainer" | "packages" | "initScript" | "environment">;
 
 /**
  * File systems that were built once and are only read afterwards. Each lies in `<folder>/<key>/rootfs`, with its log
@@ -27,8 +27,9 @@ export class Templates {
 
   /** Names a file system by what it is made of. */
   keyOf(recipe: Recipe): string {
-    const { distro = "debian-bookworm", packages, initScript, environment } = recipe;
-    const made = [distro, [...new Set(packages)].sort(), ...(initScript ? [initScript, environment] : [])];
+    const { distro = "debian-bookworm", devContainer, packages, initScript, environment } = recipe;
+    const base = devContainer === undefined ? [distro, [...new Set(packages)].sort()] : ["devcontainer", devContainer];
+    const made = [...base, ...(initScript ? [initScript, environment] : [])];
     return createHash("sha256").update(JSON.stringify(made)).digest("hex").slice(0, 16);
   }
 
