@@ -1,5 +1,5 @@
 import type { Findings, Fix } from "./analysis.ts";
-import { entryEnd, lineEnd, removal, replaceText } from "./edits.ts";
+import { entryEnd, lineEnd, removal, replaceText, styleOf } from "./edits.ts";
 import { checkModel, readHead, type Head } from "./head.ts";
 import { entry, namesIn, type Entry, type Node } from "./tree.ts";
 
@@ -76,8 +76,9 @@ function checkLevel(f: Findings, node: Node): void {
 }
 
 function keyPlace(f: Findings, { start, end }: Entry) {
-  const quoted = /["']/.test(f.text[start] ?? "");
-  return { start, end, style: quoted ? ("quoted" as const) : ("plain" as const) };
+  const [quote = ""] = f.text.slice(start, end);
+  const style = quote === '"' ? ("double" as const) : quote === "'" ? ("single" as const) : ("plain" as const);
+  return { start, end, style };
 }
 
 function checkRules(f: Findings, node: Node | undefined): void {
@@ -89,7 +90,7 @@ function checkRules(f: Findings, node: Node | undefined): void {
       name,
       start: one.start,
       end: one.end,
-      style: one.style === "quoted" ? "quoted" : "plain",
+      style: styleOf(one),
       required: { severity: "warning", remove: removal(f.path, f.text, node, one) },
     });
 }

@@ -41,7 +41,7 @@ export interface Mention {
   start: number;
   end: number;
   /** How the name is written there. */
-  style: "plain" | "quoted" | "text";
+  style: "plain" | "single" | "double" | "text";
   /** That there is no such item is a problem; `known` are names of others that are as good. */
   required?: { severity: "warning" | "information"; known?: readonly string[]; remove?: TextEdit };
   /** It is the item's own name. */

@@ -53,6 +53,8 @@ export class Catalogue {
   readonly #stale = new Set<string>();
   #scan: Scan | undefined;
   #items: readonly Item[] | undefined;
+  /** Descriptions are others than those in `#items`. */
+  #isOutdated = false;
   #byName = new Map<ItemKind, Map<string, Item>>();
   #general: readonly Problem[] | undefined;
   readonly #resolved = new Map<string, readonly Problem[]>();
@@ -73,8 +75,16 @@ export class Catalogue {
   /** In the order of the kinds, then by name. */
   items(kind?: ItemKind): readonly Item[] {
     this.#read();
-    this.#items ??= this.#listItems();
-    return kind === undefined ? this.#items : this.#items.filter((item) => item.kind === kind);
+    if (this.#isOutdated) this.#items = undefined;
+    const items = this.#names();
+    return kind === undefined ? items : items.filter((item) => item.kind === kind);
+  }
+
+  /** The items, perhaps with descriptions that they had before. */
+  #names(): readonly Item[] {
+    if (this.#items) return this.#items;
+    this.#isOutdated = false;
+    return (this.#items = this.#listItems());
   }
 
   item(kind: ItemKind, name: string): Item | undefined {
@@ -118,7 +128,8 @@ export class Catalogue {
 
   /** All references of a file. */
   referencesIn(path: string): readonly Reference[] {
-    this.items();
+    this.#read();
+    this.#names();
     const file = this.#files.get(path);
     return file ? file.analysis.mentions.flatMap((mention) => this.#resolve(path, mention) ?? []) : [];
   }
@@ -201,8 +212,9 @@ export class Catalogue {
     file.text = text;
     file.analysis = this.#analyse(path, file.place, text, disk);
     this.#references = undefined;
-    if (saysSame(before, file.analysis)) this.#resolved.delete(path);
-    else this.#forget();
+    if (before === nothing || !namesSame(before, file.analysis)) this.#forget();
+    this.#resolved.delete(path);
+    this.#isOutdated ||= describes(before) !== describes(file.analysis);
   }
 
   #analyse(path: string, place: Place, text: string | undefined, disk: FileText): Analysis {
@@ -246,15 +258,14 @@ export class Catalogue {
       this.#byName.set(item.kind, named);
       if (!named.has(item.name)) named.set(item.name, item);
     }
-    const order = Object.keys(layouts);
-    const compare = new Intl.Collator("en").compare;
-    return all.sort(
-      (one, other) => order.indexOf(one.kind) - order.indexOf(other.kind) || compare(one.name, other.name),
-    );
+    const order = new Map(Object.keys(layouts).map((kind, index) => [kind, index]));
+    const ranked = all.map((item) => ({ item, rank: order.get(item.kind) ?? 0, key: item.name.toLowerCase() }));
+    ranked.sort((one, other) => one.rank - other.rank || (one.key < other.key ? -1 : one.key > other.key ? 1 : 0));
+    return ranked.map(({ item }) => item);
   }
 
   #problemsOf(path: string): readonly Problem[] {
-    this.items();
+    this.#names();
     const known = this.#resolved.get(path);
     if (known) return known;
     const { analysis = nothing } = this.#files.get(path) ?? {};
@@ -273,7 +284,7 @@ export class Catalogue {
   /** What no text says by itself. */
   #generalProblems(): readonly Problem[] {
     if (this.#general) return this.#general;
-    const items = this.items();
+    const items = this.#names();
     const obstacles = (this.#scan?.obstacles ?? []).map(({ path, code, message }): Problem => ({
       path,
       start: 0,
@@ -306,7 +317,8 @@ export class Catalogue {
   }
 
   #allReferences(): Map<string, Reference[]> {
-    this.items();
+    this.#read();
+    this.#names();
     if (this.#references) return this.#references;
     this.#references = new Map();
     for (const [path, { analysis }] of this.#files)
@@ -327,9 +339,13 @@ export class Catalogue {
   }
 }
 
-/** Whether nobody else can tell the one from the other. */
-function saysSame(one: Analysis, other: Analysis): boolean {
-  const said = ({ description, items }: Analysis) =>
-    JSON.stringify([description, items.map((item) => [item.name, item.description])]);
-  return one !== nothing && said(one) === said(other);
+function namesSame(one: Analysis, other: Analysis): boolean {
+  return (
+    one.items.length === other.items.length && one.items.every(({ name }, index) => other.items[index]?.name === name)
+  );
+}
+
+/** All descriptions in a file. */
+function describes({ description = "", items }: Analysis): string {
+  return JSON.stringify([description, items.map((item) => item.description)]);
 }

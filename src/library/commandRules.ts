@@ -1,4 +1,5 @@
 import type { Findings } from "./analysis.ts";
+import { styleOf } from "./edits.ts";
 import { checkModel, readHead, type Head } from "./head.ts";
 import { entry, type Node } from "./tree.ts";
 
@@ -17,7 +18,7 @@ export function checkCommand(f: Findings): { head?: Head } {
       name: agent.value,
       start: agent.start,
       end: agent.end,
-      style: agent.style === "quoted" ? "quoted" : "plain",
+      style: styleOf(agent),
       required: { severity: "information", known: knownAgents },
     });
   const params = entry(tree, "params");

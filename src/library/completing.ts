@@ -40,14 +40,14 @@ export function complete(catalogue: Catalogue, path: string, offset: number): re
   return place.file !== undefined && place.file !== "SKILL.md" ? none : inHead(catalogue, place.kind, text, offset);
 }
 
-function items(catalogue: Catalogue, kind: ItemKind, start: number, end: number, quoted?: boolean): Completion[] {
+function items(catalogue: Catalogue, kind: ItemKind, start: number, end: number, style?: "double"): Completion[] {
   const own = catalogue.items(kind).map(({ name, description }) => ({ name, detail: description }));
   const others = kind === "agents" ? knownAgents.map((name) => ({ name, detail: "Of OpenCode" })) : [];
   return [...own, ...others.filter(({ name }) => !own.some((one) => one.name === name))].map(({ name, detail }) => ({
     label: name,
     kind,
     ...(detail !== undefined && { detail }),
-    text: quoted === undefined ? name : written(name, quoted),
+    text: style ? written(name, style) : name,
     start,
     end,
   }));
@@ -67,7 +67,7 @@ function inJson(catalogue: Catalogue, { kind, name }: Place, text: string, offse
   if (!wanted || path.length > 2) return none;
   const inside = previousNode && previousNode.offset <= offset && offset <= previousNode.offset + previousNode.length;
   const [start, end] = inside ? [previousNode.offset, previousNode.offset + previousNode.length] : [offset, offset];
-  return items(catalogue, wanted, start, end, true);
+  return items(catalogue, wanted, start, end, "double");
 }
 
 /** What stands before a place in its line, and which keys the line is below. */

@@ -41,7 +41,7 @@ function danglingFixes(catalogue: Catalogue, path: string, kind: ItemKind, menti
   const names = [...catalogue.items(kind).map((item) => item.name), ...(required?.known ?? [])];
   const fixes: Fix[] = similar(name, names).map((other, index) => ({
     title: `Change to “${other}”`,
-    edits: [{ path, start, end, text: written(other, style === "quoted") }],
+    edits: [{ path, start, end, text: style === "text" ? other : written(other, style) }],
     ...(index === 0 && { preferred: true }),
   }));
   const creates = beginning(catalogue, kind, name);

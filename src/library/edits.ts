@@ -5,13 +5,19 @@ import type { Entry, Node } from "./tree.ts";
 const plainYaml = /^(?!(?:true|false|null|yes|no|on|off|y|n|~)$)[A-Za-z_][\w./-]*$/i;
 
 /** A text as a value: as it is where that says the same, or in quotes. */
-export function written(value: string, quoted: boolean): string {
-  return !quoted && plainYaml.test(value) ? value : JSON.stringify(value);
+export function written(value: string, style: Node["style"] = "plain"): string {
+  if (style === "single" && !/[\\'\n]/.test(value)) return `'${value}'`;
+  return style !== "double" && plainYaml.test(value) ? value : JSON.stringify(value);
+}
+
+/** How a name is written that stands in a value. */
+export function styleOf({ style }: Node): "plain" | "single" | "double" {
+  return style === "folded" ? "plain" : style;
 }
 
 /** Puts another text in place of a value or key, in quotes where it was. */
 export function replaceText(path: string, node: Pick<Node, "start" | "end"> & { style?: Node["style"] }, text: string) {
-  return { path, start: node.start, end: node.end, text: written(text, node.style === "quoted") };
+  return { path, start: node.start, end: node.end, text: written(text, node.style) };
 }
 
 /** The start of the line that an offset is in, and the start of the next one. */

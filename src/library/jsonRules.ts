@@ -1,7 +1,7 @@
 import type { Findings, Held } from "./analysis.ts";
 import { describeError } from "../base/errors.ts";
 import { knownAgents } from "./commandRules.ts";
-import { removal, replaceText } from "./edits.ts";
+import { removal, replaceText, styleOf } from "./edits.ts";
 import type { ItemKind } from "./layout.ts";
 import { looksSecret } from "./plainSecrets.ts";
 import { isSealed } from "../protocol/sealed.ts";
@@ -32,7 +32,7 @@ function readMap(f: Findings, comments = false): Node | undefined {
 
 /** A key that is the name of an item. */
 function held(f: Findings, kind: ItemKind, { key, start, end, value }: Entry): Held {
-  f.mention({ kinds: [kind], name: key, start, end, style: "quoted", own: true });
+  f.mention({ kinds: [kind], name: key, start, end, style: "double", own: true });
   const description = textIn(valueOf(value, "description"));
   return { name: key, start, end, ...(description !== undefined && description !== "" && { description }) };
 }
@@ -68,7 +68,7 @@ function checkServer(f: Findings, { key: name, value, start, end }: Entry): void
         title: `Change to “${one}”`,
         edits: [replaceText(f.path, type.value, one)],
       }));
-      const fixes = type.value.style === "quoted" ? types : [];
+      const fixes = type.value.style === "double" ? types : [];
       const said = type.value.kind === "value" ? `“${String(type.value.value)}”` : "this";
       f.problem(type.value, "error", "server-type", `Its type is local or remote, not ${said}.`, fixes, name);
       return;
@@ -133,7 +133,7 @@ export function checkTemplate(f: Findings): string | undefined {
     const list = valueOf(tree, key);
     for (const { name, node } of namesIn(list)) {
       const required = { severity: "warning" as const, ...(list && { remove: removal(f.path, f.text, list, node) }) };
-      f.mention({ kinds: [kind], name, start: node.start, end: node.end, style: "quoted", required });
+      f.mention({ kinds: [kind], name, start: node.start, end: node.end, style: "double", required });
     }
   }
   checkTemplateVariables(f, tree);
@@ -156,7 +156,7 @@ function checkTemplateName(f: Findings, tree: Node): void {
   if (!namePattern.test(name))
     f.problem(tree, "error", "template-name", "Its file has no name that a template can have.");
   if (!own) return;
-  const style = own.value.style === "quoted" ? "quoted" : "plain";
+  const style = styleOf(own.value);
   f.mention({ kinds: ["templates"], name, own: true, start: own.value.start, end: own.value.end, style });
   if (own.value.value === name || own.value.value === null) return;
   const said = own.value.kind === "value" ? String(own.value.value) : "…";
@@ -219,7 +219,7 @@ export function checkSettings(f: Findings): void {
       name,
       start: node.start,
       end: node.end,
-      style: "quoted",
+      style: "double",
       required: { severity: "information", known: knownAgents, ...remove },
     });
   }

@@ -52,7 +52,7 @@ export function rename(catalogue: Catalogue, kind: ItemKind, name: string, newNa
 
 /** The edit that puts another name in the place of one. */
 function named({ path, start, end, style }: Reference, name: string): TextEdit {
-  return { path, start, end, text: style === "text" ? name : written(name, style === "quoted") };
+  return { path, start, end, text: style === "text" ? name : written(name, style) };
 }
 
 /** The edits with which a copy of an item says its own name. */

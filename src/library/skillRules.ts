@@ -1,5 +1,5 @@
 import type { Findings } from "./analysis.ts";
-import { replaceText, written } from "./edits.ts";
+import { replaceText, styleOf, written } from "./edits.ts";
 import { addToHead, atHead, readHead, type Head } from "./head.ts";
 import { entry, textIn } from "./tree.ts";
 
@@ -13,7 +13,7 @@ const descriptionHint = "What this is for, and when to use it.";
 
 /** The text that a skill begins with. */
 export function newSkill(name: string): string {
-  return `---\nname: ${written(name, false)}\ndescription: ${descriptionHint}\n---\n\n# ${name}\n`;
+  return `---\nname: ${written(name)}\ndescription: ${descriptionHint}\n---\n\n# ${name}\n`;
 }
 
 /** Why a skill cannot be called so. */
@@ -37,7 +37,7 @@ function checkName(f: Findings, head: Head): void {
   const { name } = f.place;
   const own = entry(head.tree, "name");
   if (!own) {
-    const fix = addToHead(f, head, `Add “name: ${name}”`, [`name: ${written(name, false)}`]);
+    const fix = addToHead(f, head, `Add “name: ${name}”`, [`name: ${written(name)}`]);
     const words = "Its head has no name. Open Agent adds it for OpenCode; other programs may not.";
     f.problem(atHead(f, head), "information", "skill-name-missing", words, [fix]);
     return;
@@ -48,7 +48,7 @@ function checkName(f: Findings, head: Head): void {
     name,
     own: true,
     ...value,
-    style: value.style === "quoted" ? "quoted" : "plain",
+    style: styleOf(value),
   });
   if (value.value === name) return;
   const edits = [replaceText(f.path, value, name)];

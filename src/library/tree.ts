@@ -15,7 +15,7 @@ export interface Node {
   /** In YAML: whether it stands on lines of its own, and not in brackets. */
   block: boolean;
   /** How a text is written. */
-  style: "plain" | "quoted" | "folded";
+  style: "plain" | "single" | "double" | "folded";
 }
 
 export interface Entry {
@@ -56,8 +56,8 @@ export function readYaml(text: string, start: number, end: number): Parsed {
 
 const styles: Partial<Record<string, Node["style"]>> = {
   PLAIN: "plain",
-  QUOTE_DOUBLE: "quoted",
-  QUOTE_SINGLE: "quoted",
+  QUOTE_DOUBLE: "double",
+  QUOTE_SINGLE: "single",
 };
 const empty = { entries: [], items: [], block: false, style: "plain" } as const;
 
@@ -129,7 +129,7 @@ function fromJson(node: JsonNode): Node {
       ...place,
       kind: "value",
       value: plainValue(node.value),
-      style: node.type === "string" ? "quoted" : "plain",
+      style: node.type === "string" ? "double" : "plain",
     };
   const entries = children.flatMap(({ children: [key, value] = [] }): Entry[] => {
     if (!key) return [];

@@ -6,8 +6,6 @@ import { mainFile, type Library } from "./library.ts";
 import { LineMap } from "./lineMap.ts";
 import type { LibraryRenames } from "./libraryRenames.ts";
 
-const languages = ["markdown", "json", "jsonc"];
-
 /** Offers what the Library knows in editors of its files. */
 export function provideLibraryLanguage(library: Library, renames: LibraryRenames): vscode.Disposable {
   const lenses = new LibraryLenses(library, renames);
@@ -26,8 +24,9 @@ export function provideLibraryLanguage(library: Library, renames: LibraryRenames
 }
 
 function registerFor(library: Library, renames: LibraryRenames, lenses: LibraryLenses): vscode.Disposable {
-  const pattern = new vscode.RelativePattern(vscode.Uri.file(library.folder), "**");
-  const selector = languages.map((language) => ({ scheme: "file", language, pattern }));
+  // By their names: editors have languages of their own for some of them, such as SKILL.md.
+  const pattern = new vscode.RelativePattern(vscode.Uri.file(library.folder), "**/*.{md,json}");
+  const selector = { scheme: "file", pattern };
   const { languages: to } = vscode;
   return vscode.Disposable.from(
     to.registerCompletionItemProvider(selector, { provideCompletionItems: completions(library) }, "/", "@", "`", '"'),
@@ -148,7 +147,8 @@ async function prepareRename(library: Library, document: vscode.TextDocument, po
   const catalogue = await library.catalogue();
   if (!named || !catalogue.item(named.kind, named.name))
     throw new Error("There is no name of an item of the Library here.");
-  const [start, end] = named.style === "quoted" ? [named.start + 1, named.end - 1] : [named.start, named.end];
+  const [start, end] =
+    named.style === "double" || named.style === "single" ? [named.start + 1, named.end - 1] : [named.start, named.end];
   return { range: rangeOf(document, { start, end }), placeholder: named.name };
 }
 

@@ -1,11 +1,12 @@
 /**
  * Measures against others, as ratios of one run:
- *   node test/bench/run.ts [a] [b] [c] [d] [e] [f] [g] [h]   all by default
+ *   node test/bench/run.ts [a] [b] [c] [d] [e] [f] [g] [h] [i]   all by default
  */
 import { measureActivation } from "./activation.ts";
 import { measureAppend } from "./append.ts";
 import { measureBackends } from "./backends.ts";
 import { measureDeltas } from "./deltas.ts";
+import { measureLibrary } from "./library.ts";
 import { measureMissionStart } from "./missionStart.ts";
 import { measureOpening } from "./opening.ts";
 import { measureParallel } from "./parallel.ts";
@@ -21,6 +22,7 @@ const measures: Readonly<Record<string, () => Promise<Report>>> = {
   f: measureParallel,
   g: measureBackends,
   h: measureMissionStart,
+  i: measureLibrary,
 };
 
 const wanted = process.argv.slice(2);

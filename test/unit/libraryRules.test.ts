@@ -131,7 +131,7 @@ const cases: readonly Case[] = [
     severity: "error",
     path: "agent/a.md",
     text: skill("mode: 'helper'"),
-    fixed: skill('mode: "subagent"'),
+    fixed: skill("mode: 'subagent'"),
     fix: "Change to “subagent”",
   },
   {
