@@ -13,12 +13,7 @@ import { provideReports } from "./ui/exchange.ts";
 import { provideConfigurations } from "./ui/configuration.ts";
 import { provideWorkspaceFiles } from "./ui/workspaceFiles.ts";
 import { registerTools } from "./ui/languageModelTools.ts";
-import { librarySecretCommands, protectSecrets } from "./ui/librarySecrets.ts";
-import { Library } from "./ui/library.ts";
-import { provideLibraryLanguage } from "./ui/libraryLanguage.ts";
-import { libraryItemCommands } from "./ui/libraryItems.ts";
-import { LibraryView } from "./ui/libraryView.ts";
-import { LibraryRenames } from "./ui/libraryRenames.ts";
+import { libraryFeatures } from "./ui/libraryFeatures.ts";
 import { MissionsView } from "./ui/missionsView.ts";
 import { provideOutputs } from "./ui/outputDocuments.ts";
 import { MissionPanels } from "./ui/panels.ts";
@@ -67,18 +62,14 @@ export function activate(context: vscode.ExtensionContext): void {
     provideWorkspaceFiles(app),
     provideContainerFiles(app),
     provideConfigurations(app),
-    protectSecrets(app),
   );
-  const library = new Library(app);
-  const renames = new LibraryRenames(app, library);
-  const known = new LibraryView(library);
-  context.subscriptions.push(library, renames, known, provideLibraryLanguage(library, renames));
+  const library = libraryFeatures(app);
+  context.subscriptions.push(library.all);
   const handlers = {
     ...commandHandlers,
     ...changeHandlers(documents, review),
-    ...libraryItemCommands(library, renames, known),
     ...workspaceCommands(logs, output, usage),
-    ...librarySecretCommands,
+    ...library.handlers,
   };
   for (const [name, handle] of Object.entries(handlers)) {
     const run = async (argument: unknown, selected: unknown) => {

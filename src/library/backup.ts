@@ -42,7 +42,7 @@ export async function snapshot(git: Git, also: readonly string[] = []): Promise<
 }
 
 /** The files as they are on disk, as a tree of git. */
-export async function treeOfFiles(git: Git, also: readonly string[] = []): Promise<string> {
+async function treeOfFiles(git: Git, also: readonly string[] = []): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "open-agent-"));
   try {
     const variables = { GIT_INDEX_FILE: join(folder, "index") };

@@ -82,8 +82,8 @@ export class Repository {
   }
 
   /** Fetches and takes over what is new, where nothing has to be merged. */
-  pull(options: GitOptions = {}): Promise<PullOutcome> {
-    return this.#do("Syncing", options, pull);
+  pull(options: GitOptions & { fetched?: boolean } = {}): Promise<PullOutcome> {
+    return this.#do("Syncing", options, (git) => pull(git, options));
   }
 
   merge(options: GitOptions & { unrelated?: boolean } = {}): Promise<JoinOutcome> {
@@ -139,6 +139,14 @@ export class Repository {
    */
   switchBranch(name: string, options: GitOptions & { create?: boolean } = {}): Promise<{ backup?: string }> {
     return this.#do("Switching the branch of", options, (git) => switchBranch(git, name, options));
+  }
+
+  /** A file as the last commit has it; empty where that has none. */
+  committedText(path: string, options: GitOptions = {}): Promise<string> {
+    return this.#do("Reading a file of", options, async (git) => {
+      const has = await git.ask("rev-parse", "--verify", "--quiet", `HEAD:${path}`);
+      return has === undefined ? "" : git.run(["cat-file", "--textconv", `HEAD:${path}`]);
+    });
   }
 
   /** Gives the Library another remote. With one that cannot be reached all stays as it was. */

@@ -38,10 +38,13 @@ async function fetchFor(git: Git, { remote }: RepositoryState): Promise<boolean>
   return true;
 }
 
-/** Fetches, and takes over what is new where nothing has to be merged. */
-export async function pull(git: Git): Promise<PullOutcome> {
+/**
+ * Fetches, and takes over what is new where nothing has to be merged.
+ * @param options.fetched somebody else has fetched already
+ */
+export async function pull(git: Git, options: { fetched?: boolean } = {}): Promise<PullOutcome> {
   const state = await requireRest(git);
-  await fetchFor(git, state);
+  if (!options.fetched) await fetchFor(git, state);
   requireBranch(git, state);
   const upstream = await upstreamOf(git, state);
   if (!upstream)

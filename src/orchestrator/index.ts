@@ -42,7 +42,7 @@ export { hover } from "../library/hovering.ts";
 export { creatableKinds, newItem, type CreatableKind } from "../library/newItem.ts";
 export { editsOfShared } from "../library/sharedFiles.ts";
 export { nameProblem, ownNameEdits, rename, type Renaming } from "../library/renaming.ts";
-export { cloneLibrary, isFree, remoteBranches, type RemoteBranches } from "../library/cloning.ts";
+export { cloneLibrary, initLibrary, isFree, remoteBranches, type RemoteBranches } from "../library/cloning.ts";
 export { wrongUrl, type GitOptions, type GitProgress } from "../library/git.ts";
 export { Repository } from "../library/repository.ts";
 export type { FileState, Operation, RepositoryStatus } from "../library/repositoryState.ts";

@@ -14,9 +14,9 @@ const typingMs = 120;
 /** A checkout changes many files. */
 const diskMs = 250;
 
-/** The Library's folder, as the settings name it. Throws where they name none. */
-function folderOfSettings(): string {
-  return settings().library ?? libraryIn(dataRoot(settings().dataFolder, process.env));
+/** Where the Library is while the settings do not name its folder. Throws where they name no data folder that could be. */
+export function usualLibraryFolder(): string {
+  return libraryIn(dataRoot(settings().dataFolder, process.env));
 }
 
 /**
@@ -84,7 +84,7 @@ export class Library implements vscode.Disposable {
 
   #settingsFolder(): string {
     try {
-      return folderOfSettings();
+      return settings().library ?? usualLibraryFolder();
     } catch (error) {
       // The settings name no folder that could be; whoever needs one is told so by the core.
       this.#app.log.warn(describeError(error));

@@ -5,6 +5,7 @@ import { describeError } from "../base/errors.ts";
 import type { Item, ItemKind, Problem } from "../orchestrator/index.ts";
 import type { Library } from "./library.ts";
 import { LibraryDrops } from "./libraryDrops.ts";
+import type { LibraryGit } from "./libraryGit.ts";
 import {
   isFolderItem,
   libraryWords,
@@ -20,6 +21,7 @@ import { plainLabel } from "./words.ts";
 /** What agents know: the items of the Library by their kinds, with their problems and what git says of them. */
 export class LibraryView implements vscode.TreeDataProvider<LibraryNode>, vscode.Disposable {
   readonly #library: Library;
+  readonly #git: LibraryGit;
   readonly #view: vscode.TreeView<LibraryNode>;
   readonly #changed = new vscode.EventEmitter<LibraryNode | undefined>();
   readonly onDidChangeTreeData = this.#changed.event;
@@ -29,8 +31,9 @@ export class LibraryView implements vscode.TreeDataProvider<LibraryNode>, vscode
   #problems: ReadonlyMap<string, readonly Problem[]> = new Map();
   #filter = "";
 
-  constructor(library: Library) {
+  constructor(library: Library, git: LibraryGit) {
     this.#library = library;
+    this.#git = git;
     this.#view = vscode.window.createTreeView<LibraryNode>("openAgent.library", {
       treeDataProvider: this,
       dragAndDropController: new LibraryDrops(library),
@@ -40,7 +43,13 @@ export class LibraryView implements vscode.TreeDataProvider<LibraryNode>, vscode
     const redraw = () => {
       this.#changed.fire(undefined);
     };
-    this.#listening = vscode.Disposable.from(library.onDidChange(redraw), library.onDidMove(redraw));
+    this.#listening = vscode.Disposable.from(
+      library.onDidChange(redraw),
+      library.onDidMove(redraw),
+      git.onDidChange(() => {
+        this.#describe();
+      }),
+    );
   }
 
   get filter(): string {
@@ -68,6 +77,24 @@ export class LibraryView implements vscode.TreeDataProvider<LibraryNode>, vscode
     if (item) await this.#view.reveal(item, { focus: true, select: true });
   }
 
+  #describe(): void {
+    const status = this.#git.status();
+    if (!status) {
+      this.#view.description = undefined;
+      return;
+    }
+    const { branch, ahead, behind, modifiedFiles } = status;
+    const count = modifiedFiles.length;
+    this.#view.description = [
+      branch,
+      ahead > 0 ? `↑${String(ahead)}` : "",
+      behind > 0 ? `↓${String(behind)}` : "",
+      count > 0 ? `· ${String(count)} changed` : "",
+    ]
+      .filter((word) => word !== "")
+      .join(" ");
+  }
+
   async getChildren(element?: LibraryNode): Promise<LibraryNode[]> {
     if (element?.kind === "file") return element.isFolder ? this.#filesIn(element.path, element.item) : [];
     if (element?.kind === "item") return isFolderItem(element) ? this.#filesIn(element.path, element) : [];
@@ -75,6 +102,7 @@ export class LibraryView implements vscode.TreeDataProvider<LibraryNode>, vscode
     void vscode.commands.executeCommand("setContext", "openAgent.hasLibrary", isThere);
     if (!isThere) return [];
     try {
+      this.#git.show();
       const catalogue = await this.#library.catalogue();
       if (element) return this.#itemsOf(element, await this.#shown());
       this.#problems = catalogue.problemFiles();

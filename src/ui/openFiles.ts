@@ -9,7 +9,7 @@ import { containerUri, unopenable } from "./containerFiles.ts";
 /** Shows the files of a workspace: its folder in the Explorer or, when the user likes, a file that only a container has. */
 export async function openFiles(app: App, workspace: Workspace): Promise<void> {
   if (!isContainer(workspace.kind)) {
-    await openFolder(workspace);
+    await openFolder(workspace.directory);
     return;
   }
   const folder = { label: "$(folder-opened) Its Folder", description: workspace.directory };
@@ -18,13 +18,14 @@ export async function openFiles(app: App, workspace: Workspace): Promise<void> {
     description: "its own file system, such as /etc and /root, read-only",
   };
   const chosen = await vscode.window.showQuickPick([folder, own], { title: `Files of ${workspace.name}` });
-  if (chosen === folder) await openFolder(workspace);
+  if (chosen === folder) await openFolder(workspace.directory);
   if (chosen !== own) return;
   const ready = await readyWorkspace(app, workspace);
   if (ready) await browse(ready);
 }
 
-async function openFolder({ directory }: Workspace): Promise<void> {
+/** Shows a folder in the Explorer: where it is open already, else in a window that the user chooses. */
+export async function openFolder(directory: string): Promise<void> {
   const uri = vscode.Uri.file(directory);
   if (vscode.workspace.getWorkspaceFolder(uri)) {
     await vscode.commands.executeCommand("revealInExplorer", uri);

@@ -13,6 +13,26 @@ const install: Way = { label: "How to Install", command: "openAgent.howToInstall
 const restart: Way = { label: "Restart OpenCode", command: "openAgent.restartOpenCode" };
 const connect: Way = { label: "Connect Provider…", command: "openAgent.connectProvider" };
 
+const sync: Way = { label: "Sync Library", command: "openAgent.syncLibrary" };
+const commit: Way = { label: "Commit Library…", command: "openAgent.commitLibrary" };
+const setUp: Way = { label: "Set Up Library…", command: "openAgent.setUpLibrary" };
+const changeRemote: Way = { label: "Change Remote…", command: "openAgent.changeLibraryRemote" };
+const switchBranch: Way = { label: "Switch Branch…", command: "openAgent.switchLibraryBranch" };
+const showChanges: Way = { label: "Show Changes", command: "openAgent.showLibraryChanges" };
+
+const waysOutOfGit: Readonly<Record<string, Way[]>> = {
+  not_a_repository: [setUp],
+  remote_ahead: [sync],
+  in_progress: [sync],
+  conflict: [sync],
+  no_commits: [commit],
+  local_changes: [commit, showChanges],
+  no_remote: [changeRemote],
+  remote_missing: [changeRemote],
+  protected_branch: [switchBranch],
+  detached: [switchBranch],
+};
+
 /** The ways out of a problem, by its code. The message itself already names the thing. */
 function waysOut(error: OpenAgentError): Way[] {
   switch (error.code) {
@@ -75,8 +95,9 @@ function waysOut(error: OpenAgentError): Way[] {
     case "worktree_failed":
     case "item_not_found":
     case "item_exists":
-    case "git_failed":
       return [];
+    case "git_failed":
+      return waysOutOfGit[error.detail["problem"] ?? ""] ?? [];
   }
 }
 
