@@ -17,7 +17,11 @@ const layers = [
     may: ["src/base", "src/protocol"],
     packages: ["@opencode-ai/sdk", "eventsource", "undici", "zod"],
   },
-  { folder: "src/library", may: ["src/base", "src/protocol"], packages: ["jsonc-parser", "simple-git", "yaml", "zod"] },
+  {
+    folder: "src/library",
+    may: ["src/base", "src/protocol"],
+    packages: ["fflate", "jsonc-parser", "simple-git", "yaml", "yauzl", "zod"],
+  },
   { folder: "src/workspace", may: ["src/base", "src/protocol"], packages: ["zod"] },
   { folder: "src/mcp", may: ["src/base", "src/protocol"], packages: ["@modelcontextprotocol/server", "zod"] },
   {

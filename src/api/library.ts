@@ -9,6 +9,9 @@ import {
   deleteItem,
   deleteSkillFile,
   filesOf,
+  gather,
+  gitSource,
+  land,
   listItems,
   migrateFolders,
   parseFrontMatter,
@@ -200,6 +203,13 @@ function skillRoutes(core: Core): Hono {
       ),
     ),
   );
+  app.post("/import", async (context) => {
+    const asked = await body(
+      context,
+      z.object({ url: z.string(), path: z.string().nullish(), name: z.string().nullish() }),
+    );
+    return context.json(await importSkill(core, asked, context.req.raw.signal));
+  });
   app.get("/:name", async (context) => context.json(await skillJson(core, name(context))));
   app.put("/:name", async (context) => {
     const { content: text } = await body(context, content);
@@ -231,6 +241,30 @@ function skillRoutes(core: Core): Hono {
     });
   }
   return app;
+}
+
+/** Takes in the one skill of a place in a git repository. Throws `item_exists`. */
+async function importSkill(
+  core: Core,
+  { url, path, name }: { url: string; path?: string | null | undefined; name?: string | null | undefined },
+  signal: AbortSignal,
+) {
+  const root = core.libraryFolder;
+  const source = { kind: "git" as const, source: gitSource(url, path ?? undefined), environment: process.env };
+  const gathered = await gather(root, source, { signal, ...(name != null && { name }) });
+  try {
+    const [one, another] = gathered.candidates;
+    if (another)
+      throw new OpenAgentError(
+        "invalid_input",
+        `There is more than one skill: ${gathered.candidates.map((found) => found.name).join(", ")}. Name the path of one.`,
+      );
+    if (!one) throw new OpenAgentError("import_unusable", gathered.problems.join(" ") || "There is no skill.");
+    land(root, one, false);
+    return await skillJson(core, one.name);
+  } finally {
+    gathered.discard();
+  }
 }
 
 async function skillJson(core: Core, name: string) {

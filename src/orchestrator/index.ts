@@ -5,6 +5,9 @@ export { readToolInput } from "./toolInputs.ts";
 export { fileSecrets, type SecretStore } from "./secrets.ts";
 export { withLibraryKey } from "./libraryKey.ts";
 export { newKey } from "../library/sealed.ts";
+export { gitSource } from "../library/gitSource.ts";
+export { gather, land, type Candidate, type Gathered, type ImportSource } from "../library/importing.ts";
+export { shareFolder, sharedName, shareItem, type Shared } from "../library/sharing.ts";
 export { parseFrontMatter } from "../library/frontMatter.ts";
 export {
   deleteItem,
