@@ -27,6 +27,8 @@ import {
 } from "../orchestrator/index.ts";
 import { marksIn } from "../protocol/sealed.ts";
 import { body } from "./body.ts";
+import { gitRoutes } from "./libraryGit.ts";
+import { renameRoutes } from "./libraryRename.ts";
 import { templateRoutes } from "./libraryTemplates.ts";
 
 /** Most characters of one file: more than anything that an agent reads. */
@@ -80,6 +82,8 @@ export function libraryRoutes(core: Core, directory: string): Hono {
     fileRoutes(core, configFile, "Configuration", productConfig, () => defaults),
   );
   app.get("/openagent/agents", async (context) => context.json(await shownAgents(core, directory)));
+  app.route("/rename", renameRoutes(core));
+  app.route("/", gitRoutes(core));
   app.post("/migrate", (context) => {
     const { renamed, problems } = migrateFolders(core.libraryFolder);
     const success = problems.length === 0;

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { newKey, open, parseKey, seal } from "../../src/library/sealed.ts";
-import { makeBed, repository, type Bed } from "../fake/bed.ts";
+import { makeBed, makeProject, repository, type Bed } from "../fake/bed.ts";
 import { buildHeadless, headless, type Headless } from "../fake/headless.ts";
 import { usableItems, writeFiles } from "../fake/library.ts";
 import { startMcp } from "../fake/mcpClient.ts";
@@ -259,6 +260,99 @@ describe("the HTTP API of the Library", function () {
     const both = (await ask("POST", "/migrate")).json as { success: boolean; errors: string[] };
     assert.deepEqual([both.success, both.errors.length, existsSync(file("rules", "old.md"))], [false, 1, true]);
     assert.deepEqual(await statuses(["DELETE", "/rule/old"]), [200]);
+  });
+
+  it("renames an item with what names it, and shows before what it would change", async () => {
+    writeFiles(bed.paths.library, {
+      "workspace-template/kit.json": JSON.stringify({ name: "kit", skills: ["greeting"] }),
+    });
+    const renamed = async (path: string, body: object) => (await ask("POST", `/rename${path}`, body)).json;
+    const changes = [
+      { type: "rename_file", from: "skill/greeting", to: "skill/hello" },
+      {
+        type: "update_reference",
+        file: "workspace-template/kit.json",
+        field: "skills",
+        old_value: '"greeting"',
+        new_value: '"hello"',
+      },
+    ];
+    const plan = { success: true, changes, warnings: [] };
+    const wish = { new_name: "hello" };
+    assert.deepEqual(await renamed("/skill/greeting", { ...wish, dry_run: true }), plan);
+    assert.ok(existsSync(file("skill", "greeting")));
+    assert.deepEqual(await renamed("/skill/greeting", wish), plan);
+    assert.deepEqual(
+      [existsSync(file("skill", "greeting")), existsSync(file("skill", "hello", "scripts", "greet.sh"))],
+      [false, true],
+    );
+    assert.deepEqual(JSON.parse(text("workspace-template", "kit.json")), { name: "kit", skills: ["hello"] });
+    const refused = (await renamed("/skill/hello", { new_name: "farewell" })) as { success: boolean; error: string };
+    assert.deepEqual([refused.success, refused.error.includes("already")], [false, true]);
+    assert.deepEqual(
+      await statuses(
+        ["POST", "/rename/skill/hello", { new_name: "../x" }],
+        ["POST", "/rename/skill/nobody", wish],
+        ["POST", "/rename/planet/hello", wish],
+        ["DELETE", "/skill/hello"],
+      ),
+      [400, 404, 400, 200],
+    );
+  });
+
+  it("shows the state of its repository, commits as whom the request names, syncs and pushes", async () => {
+    const library = bed.paths.library;
+    const git = (folder: string, ...words: string[]) =>
+      execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@t", ...words], { cwd: folder, encoding: "utf8" });
+    assert.equal((await ask("GET", "/status")).status, 409);
+    const remote = join(bed.root, "remote.git");
+    git(bed.root, "init", "-q", "--bare", "-b", "main", remote);
+    git(library, "init", "-q", "-b", "main");
+    git(library, "config", "user.name", "someone");
+    git(library, "config", "user.email", "someone@example.org");
+    git(library, "remote", "add", "origin", remote);
+    const status = async () => (await get("/status")) as Record<string, unknown>;
+    const { path, branch, clean, modified_files } = await status();
+    assert.deepEqual([path, branch, clean, Array.isArray(modified_files)], [library, "main", false, true]);
+    const author = { "x-openagent-git-author-name": "Ada", "x-openagent-git-author-email": "ada@example.org" };
+    assert.deepEqual([(await ask("POST", "/commit", { message: "All of it" }, author)).status], [200]);
+    assert.equal(git(library, "log", "-1", "--format=%an %ae %s").trim(), "Ada ada@example.org All of it");
+    assert.match((await ask("POST", "/commit", { message: "Again" })).text, /nothing to commit/i);
+    assert.deepEqual(await statuses(["POST", "/commit", { message: " " }], ["POST", "/push"]), [400, 200]);
+    const other = join(bed.root, "other-clone");
+    git(bed.root, "clone", "-q", remote, other);
+    writeFiles(other, { "rule/new.md": "New.\n" });
+    git(other, "add", ".");
+    git(other, "commit", "-qm", "new");
+    git(other, "push", "-q");
+    const { behind, ahead, remote: shown } = await status();
+    assert.deepEqual([behind, ahead, shown], [1, 0, remote]);
+    assert.equal((await ask("POST", "/sync")).status, 200);
+    assert.equal(text("rule", "new.md"), "New.\n");
+  });
+
+  it("imports a skill from a repository once", async () => {
+    const repo = join(bed.root, "skills");
+    writeFiles(repo, {
+      "skills/one/SKILL.md": "---\nname: one\ndescription: One.\n---\n",
+      "skills/two/SKILL.md": "---\nname: two\ndescription: Two.\n---\n",
+    });
+    makeProject(repo);
+    const wish = { url: `file://${repo}`, path: "skills/one" };
+    const made = (await ask("POST", "/skill/import", wish)).json as { name: string; path: string };
+    assert.deepEqual([made.name, made.path], ["one", "skill/one"]);
+    assert.deepEqual(
+      await statuses(
+        ["POST", "/skills/import", wish],
+        ["POST", "/skill/import", { ...wish, name: "uno" }],
+        ["POST", "/skill/import", { url: wish.url }],
+        ["POST", "/skill/import", { ...wish, path: "skills" }],
+        ["POST", "/skill/import", { ...wish, path: "nowhere" }],
+        ["POST", "/skill/import", { url: "ext::sh -c x" }],
+      ),
+      [409, 200, 400, 400, 400, 400],
+    );
+    assert.deepEqual([existsSync(file("skill", "uno")), existsSync(file(".drafts"))], [true, false]);
   });
 
   it("takes what the tool of a workspace writes", async () => {
