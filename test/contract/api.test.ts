@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { connect } from "node:net";
 import { networkInterfaces } from "node:os";
@@ -154,6 +154,21 @@ describe("the HTTP API", function () {
       await check([400, "unknown_model", /“a\/b”/], "/api/task", { task: "hi", model: "a/b" });
       await check([400, "folder_missing", /no folder \/nowhere/], "/api/task", { task: "hi", working_dir: "/nowhere" });
       assert.deepEqual(await api.get("/api/control/missions"), [], "nothing was made");
+    });
+
+    it("which agents there are, but for those that the Library hides", async () => {
+      const names = async () =>
+        (await api.get<{ name: string }[]>("/api/library/openagent/agents")).map(({ name }) => name);
+      const before = await names();
+      assert.deepEqual([before.includes("build"), before.includes("plan")], [true, true]);
+      mkdirSync(join(bed.paths.library, "openagent"), { recursive: true });
+      const config = join(bed.paths.library, "openagent", "config.json");
+      writeFileSync(config, JSON.stringify({ hidden_agents: ["plan", "gone"] }));
+      assert.deepEqual(
+        await names(),
+        before.filter((name) => name !== "plan"),
+      );
+      rmSync(config);
     });
 
     it("a mission or a route that is not there", async () => {
