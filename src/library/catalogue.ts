@@ -37,6 +37,8 @@ interface File {
   analysis: Analysis;
 }
 
+/** Problems because of which the rest of a file is not known. */
+const unread: ReadonlySet<string> = new Set(["head", "conflict", "lfs", "duplicate-key"]);
 const nothing: Analysis = { items: [], problems: [], mentions: [] };
 /** So long it is read without a pause. */
 const sliceMs = 12;
@@ -143,6 +145,16 @@ export class Catalogue {
   text(path: string): string | undefined {
     this.#read();
     return this.#files.get(path)?.text;
+  }
+
+  /** The Markdown files that can be read, and where they name something for certain. */
+  markdown(): { path: string; text: string; mentions: readonly Reference[] }[] {
+    this.#read();
+    return [...this.#files].flatMap(([path, { text, analysis }]) =>
+      path.endsWith(".md") && text !== undefined && !analysis.problems.some(({ code }) => unread.has(code))
+        ? [{ path, text, mentions: this.referencesIn(path) }]
+        : [],
+    );
   }
 
   /** Where a file belongs, if it is one of an item. */

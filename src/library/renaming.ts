@@ -10,7 +10,7 @@ import { skillNameProblem } from "./skillRules.ts";
 
 /** What has to be done that an item has another name. The texts are to be changed before the file is moved. */
 export interface Renaming {
-  edits: readonly (TextEdit & { prose: boolean })[];
+  edits: readonly (TextEdit & { sure: boolean })[];
   /** The item's file or folder; none of an item that is only a part of a file. */
   move?: { from: string; to: string };
 }
@@ -44,10 +44,25 @@ export function rename(catalogue: Catalogue, kind: ItemKind, name: string, newNa
   const move = moveOf(item, newName);
   const isOnlyCase = newName.toLowerCase() === name.toLowerCase();
   if (move && !isOnlyCase && existsSync(move.to)) throw refuse(`There is something at ${move.to} already.`);
-  const edits = catalogue
-    .references(kind, name)
-    .map((one) => ({ ...named(one, newName), prose: one.style === "text" }));
-  return { edits, ...(move && { move }) };
+  const edits = catalogue.references(kind, name).map((one) => ({ ...named(one, newName), sure: true }));
+  return { edits: [...edits, ...maybe(catalogue, item, newName)], ...(move && { move }) };
+}
+
+/** Words of texts for agents that are spelled as the name, but in no form that could mean nothing else. */
+function maybe(catalogue: Catalogue, { kind, name }: Item, newName: string): Renaming["edits"] {
+  if (kind === "templates" || kind === "scripts" || kind === "plugins") return [];
+  const escaped = name.replaceAll(/[^\w-]/g, String.raw`\$&`);
+  // A name of one plain word is a word of the language as well.
+  const pattern = /\w[-_/]\w|\d/.test(name)
+    ? new RegExp(String.raw`(?<![\w/.@-])${escaped}(?![\w/-]|\.\w)`, "g")
+    : new RegExp(String.raw`(?<=[\x60"“])${escaped}(?=[\x60"”])`, "g");
+  return catalogue
+    .markdown()
+    .flatMap(({ path, text, mentions }) =>
+      [...text.matchAll(pattern)]
+        .map(({ index }) => ({ path, start: index, end: index + name.length, text: newName, sure: false }))
+        .filter((one) => !mentions.some(({ start, end }) => start < one.end && one.start < end)),
+    );
 }
 
 /** The edit that puts another name in the place of one. */

@@ -38,30 +38,30 @@ export class LibraryRenames implements vscode.Disposable {
   }
 
   /** Everything that a rename changes in the Library. Throws where an item cannot be called so. */
-  async edit(kind: ItemKind, name: string, newName: string, ask = false): Promise<vscode.WorkspaceEdit> {
+  async edit(kind: ItemKind, name: string, newName: string): Promise<vscode.WorkspaceEdit> {
     const { rename, nounOf } = await import("../orchestrator/index.ts");
     const catalogue = await this.#library.catalogue();
     const { edits, move } = rename(catalogue, kind, name, newName);
     const label = `Rename the ${nounOf[kind]} “${name}” to “${newName}”`;
-    // What only stands in a text may mean something else, and other files are nobody's whom the user sees.
-    const others = edits.some(({ path, prose }) => prose || path !== edits[0]?.path);
-    const metadata = { label, needsConfirmation: ask || others };
+    // What needs to be confirmed is shown first, with the rest of it, and is left out unless the user ticks it.
+    const metadata = { label, needsConfirmation: false };
+    const uncertain = { label: "Perhaps the same name", needsConfirmation: true };
     const all = workspaceEditOf(
       catalogue,
-      edits.map((edit) => ({ ...edit, metadata })),
+      edits.map((edit) => ({ ...edit, metadata: edit.sure ? metadata : uncertain })),
     );
     if (move) all.renameFile(vscode.Uri.file(move.from), vscode.Uri.file(move.to), {}, metadata);
     this.#pending.push({ kind, name, newName, until: Date.now() + previewMs });
     return all;
   }
 
-  /** Asks for another name of an item, shows what changes with it, and does it. */
+  /** Asks for another name of an item, and renames it with all that names it: one edit, which can be undone. */
   async rename(kind: ItemKind, name: string): Promise<void> {
     const { nameProblem, nounOf } = await import("../orchestrator/index.ts");
     const catalogue = await this.#library.catalogue();
     const newName = await vscode.window.showInputBox({
       title: `Rename the ${nounOf[kind]} “${name}”`,
-      prompt: "What names it is changed with it. You see all changes before.",
+      prompt: promptFor(catalogue, kind, name),
       value: name,
       validateInput: (value) => {
         if (value !== name && catalogue.item(kind, value)) return `There is a ${nounOf[kind]} “${value}” already.`;
@@ -69,7 +69,7 @@ export class LibraryRenames implements vscode.Disposable {
       },
     });
     if (newName === undefined || newName === name) return;
-    const edit = await this.edit(kind, name, newName, true);
+    const edit = await this.edit(kind, name, newName);
     await vscode.workspace.applyEdit(edit, { isRefactoring: true });
   }
 
@@ -121,6 +121,13 @@ export class LibraryRenames implements vscode.Disposable {
   dispose(): void {
     for (const one of this.#owned) one.dispose();
   }
+}
+
+function promptFor(catalogue: Catalogue, kind: ItemKind, name: string): string {
+  const places = catalogue.references(kind, name).filter(({ own }) => !own);
+  if (places.length === 0) return "Nothing else in the Library names it.";
+  const files = new Set(places.map(({ path }) => path)).size;
+  return `With it are changed ${count(places.length, "reference")} in ${count(files, "file")}.`;
 }
 
 function isDone(catalogue: Catalogue, { kind, name, newName }: Pending): boolean {

@@ -76,7 +76,7 @@ export function measureLibrary(): Promise<Report> {
     });
     return Promise.resolve({
       rows: [
-        limited("i opening the Library", median(ours), median(theirs), "ms", 3),
+        limited("i opening the Library", median(ours), median(theirs), "ms", 4),
         row("i a keystroke in a body", typed("agent/agent-7.md", "Words")),
         row("i a keystroke in a name of a rule", typed("agent/agent-8.md", "rules: [rule-8")),
         row("i a keystroke in a description", typed("skill/skill-9/SKILL.md", "is for")),

@@ -42,7 +42,8 @@ export function apply(
   { edits, creates, move }: Omit<Partial<Fix & Renaming>, "edits"> & Pick<Partial<Fix>, "edits">,
 ): void {
   for (const path of new Set(edits?.map((one) => one.path))) {
-    const some = edits?.filter((one) => one.path === path) ?? [];
+    // What is only perhaps meant is left out unless the user wants it.
+    const some = edits?.filter((one) => one.path === path && (one as { sure?: boolean }).sure !== false) ?? [];
     writeFileSync(path, edited(readFileSync(path, "utf8"), some));
   }
   if (creates) {

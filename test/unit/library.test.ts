@@ -330,6 +330,19 @@ describe("Renaming an item of a Library", () => {
     refused("skills", "gone", "x", /has no skill “gone”/);
   });
 
+  it("offers words of texts that may mean the item, but leaves them when nobody says so", () => {
+    const catalogue = makeLibrary({
+      "skill/greet/SKILL.md": skill("greet", "", "We greet people with `greet`. See /greet.\n"),
+      "skill/wave-hand/SKILL.md": skill("wave-hand", "", "As wave-hand does, or x-wave-hand, or wave-hand.py.\n"),
+    });
+    const unsure = (name: string, newName: string) =>
+      rename(catalogue, "skills", name, newName)
+        .edits.filter(({ sure }) => !sure)
+        .map(({ path, start, end }) => readFileSync(path, "utf8").slice(start - 2, end + 1));
+    assert.deepEqual(unsure("greet", "hello"), [" `greet`"]);
+    assert.deepEqual(unsure("wave-hand", "hello"), ["s wave-hand "]);
+  });
+
   it("puts names in quotes that YAML would read otherwise", () => {
     const catalogue = makeLibrary({ "rule/a.md": "x", "agent/x.md": "---\nrules: [a]\n---\n" });
     apply(catalogue, rename(catalogue, "rules", "a", "true"));
@@ -421,7 +434,7 @@ describe("What the language layer changes", () => {
           rmSync(catalogue.root, { recursive: true });
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 });
