@@ -189,7 +189,7 @@ export function wrongUrl(url: string): string | undefined {
   if (/[\s\p{Cc}]/u.test(text) && !/^([/\\]|[a-z]:[/\\])/i.test(text)) return "An address has no spaces.";
   // Git would run what stands behind them.
   if (/^[a-z0-9+.-]+::/i.test(text)) return "Addresses of remote helpers (with “::”) are not used.";
-  const user = /^https?:\/\/([^/]*)@/i.exec(text)?.[1];
+  const user = /^[a-z][a-z0-9+.-]*:\/\/([^/]*)@/i.exec(text)?.[1];
   if (user !== undefined && (user.includes(":") || user.length > 30 || /^(gh[a-z]_|github_pat_|glpat-)/.test(user)))
     return "Leave the password or token out of the address: it would stand readable in git's configuration. Git asks your credential helper for it (git config --global credential.helper).";
   return undefined;

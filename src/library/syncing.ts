@@ -84,7 +84,7 @@ async function fastForward(git: Git, theirs: string): Promise<void> {
 export async function merge(git: Git, options: { unrelated?: boolean } = {}): Promise<JoinOutcome> {
   const { theirs } = await bothSides(git);
   const unrelated = options.unrelated ? ["--allow-unrelated-histories"] : [];
-  return orConflicts(git, () => git.run(["merge", "--no-edit", "--ff", "--no-autostash", ...unrelated, theirs]));
+  return orConflicts(git, () => git.run(["merge", "--no-edit", "--ff", ...unrelated, theirs]));
 }
 
 /** Puts the commits that are only here on top of those of the remote; as they were, they stay in a backup branch. */

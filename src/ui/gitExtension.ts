@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import * as vscode from "vscode";
 import { describeError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
@@ -57,10 +58,13 @@ export async function openConflict(repository: GitRepository | undefined, uri: v
   if (repository)
     try {
       await vscode.commands.executeCommand("git.openMergeEditor", uri);
+      // The next one would take its place.
+      await vscode.commands.executeCommand("workbench.action.keepEditor");
       return;
     } catch (error) {
       // The marks in the file are resolved by hand then.
       log.info(`The merge editor does not open ${uri.fsPath}: ${describeError(error)}`);
     }
-  await vscode.commands.executeCommand("vscode.open", uri, { preview: false });
+  // One side may have deleted it.
+  if (existsSync(uri.fsPath)) await vscode.commands.executeCommand("vscode.open", uri, { preview: false });
 }

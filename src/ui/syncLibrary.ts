@@ -64,22 +64,22 @@ async function joinBoth(app: App, library: LibraryGit, outcome: Diverged): Promi
   const items = [
     {
       label: "$(git-merge) Merge",
-      detail: `Joins both in a new commit. Nothing is lost or rewritten.${unrelated ? " They have no commit in common, so files of the same name conflict." : ""}`,
+      detail: `Joins both in a new commit. ${unrelated ? "They have none in common, so files of one name conflict." : "Nothing is rewritten."}`,
       how: "merge" as const,
     },
     {
       label: "$(git-pull-request) Rebase",
-      detail: `Puts your ${mine} on top of the ${theirs} of ${upstream}. As they were, they stay in a backup branch.`,
+      detail: `Puts your ${mine} on top of theirs. A backup branch keeps what was before.`,
       how: "rebase" as const,
     },
     {
       label: "$(cloud-download) Take Theirs",
-      detail: `The Library becomes what ${upstream} is. Your ${mine}, and files in no commit, stay in a backup branch.`,
+      detail: `A backup branch keeps your ${mine} and what is in no commit.`,
       how: "takeTheirs" as const,
     },
     {
       label: "$(cloud-upload) Keep Mine",
-      detail: `${upstream} becomes what the Library is here, for all who use it. Its ${theirs} stay in a backup branch here.`,
+      detail: `Overwrites ${upstream} for all. A backup branch here keeps its ${theirs}.`,
       how: "keepMine" as const,
     },
   ];
@@ -120,16 +120,20 @@ async function finishOperation(
   files: readonly string[],
   operation: string,
   kept = "",
+  again = false,
 ): Promise<void> {
   const folder = library.folder;
   const inGit = await openInGit(folder, app.log);
   await inGit?.status();
   for (const file of files) await openConflict(inGit, vscode.Uri.file(join(folder, file)), app.log);
   const [go, back] = ["Continue", "Abort"];
+  const names = files.join(", ");
   const said =
     files.length === 0
       ? `A ${operation} is under way in the Library, and nothing conflicts any more.`
-      : `The same lines were changed on both sides in ${files.join(", ")}. Resolve and save, then continue.`;
+      : again
+        ? `${names} still conflicts. When it is right as it is, stage it in Source Control, then continue.`
+        : `The same lines were changed on both sides in ${names}. Resolve and save, then continue.`;
   const chosen = await vscode.window.showWarningMessage(`${said}${kept} “Sync Library” comes back to this.`, go, back);
   if (chosen === back) {
     await library.run(`Aborting the ${operation}`, (repository, options) => repository.abort(options));
@@ -140,7 +144,7 @@ async function finishOperation(
   const outcome = await library.run(`Continuing the ${operation}`, (repository, options) =>
     repository.continue(options),
   );
-  if (outcome?.kind === "conflicts") await finishOperation(app, library, outcome.files, operation, kept);
+  if (outcome?.kind === "conflicts") await finishOperation(app, library, outcome.files, operation, kept, true);
   if (outcome?.kind === "done") await offer(`Both sides are together now.${kept}`, "Push", "pushLibrary");
 }
 

@@ -341,6 +341,13 @@ describe("The Library's repository", () => {
         () => library.pull(),
       ],
       [
+        "all without git",
+        "git_missing",
+        /git was not found.*Install git/s,
+        () => undefined,
+        () => new Repository(library.folder, { ...bed.environment, PATH: bed.home }).status(),
+      ],
+      [
         "a folder that lies in another repository",
         "not_a_repository",
         /lies in .*library/,

@@ -161,6 +161,7 @@ describe("The address of a remote", () => {
       " -x",
       "",
       "https://me:secret@host/x",
+      "ssh://me:secret@host/x",
       "https://ghp_0123456789@github.com/a/b",
       "https://host/a b",
     ])
