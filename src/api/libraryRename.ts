@@ -68,8 +68,8 @@ export function renameRoutes(core: Core): Hono {
       workspaces.map(({ workspace }) => workspace),
       kind,
     );
-    const prose = renaming.edits.filter((edit) => edit.prose);
-    const warnings = prose.map(({ path }) => `${shown(catalogue, path)} speaks of “${name}” in its text, which stays.`);
+    const unsure = renaming.edits.filter((edit) => !edit.sure);
+    const warnings = unsure.map(({ path }) => `${shown(catalogue, path)} speaks of “${name}” in its text, which stays.`);
     if (!dry_run) {
       apply(catalogue, renaming);
       for (const { workspace, selection } of workspaces)
@@ -101,7 +101,7 @@ function changesOf(
   kind: ItemKind,
 ): Change[] {
   const references = edits
-    .filter((edit) => !edit.prose)
+    .filter((edit) => edit.sure)
     .map(({ path, start, end, text }): Change => ({
       type: "update_reference",
       file: shown(catalogue, path),
@@ -125,7 +125,7 @@ function changesOf(
 
 /** The texts first: an item that is still called as before can be renamed again. */
 function apply(catalogue: Catalogue, { edits, move }: Renaming): void {
-  const wanted = edits.filter((edit) => !edit.prose);
+  const wanted = edits.filter((edit) => edit.sure);
   const paths = [...new Set(wanted.map(({ path }) => path))];
   const texts = paths.map((path) => {
     const own = wanted.filter((edit) => edit.path === path);

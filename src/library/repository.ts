@@ -149,9 +149,12 @@ export class Repository {
     });
   }
 
-  /** Gives the Library another remote. With one that cannot be reached all stays as it was. */
-  setRemote(url: string, options: GitOptions = {}): Promise<RemoteChange> {
-    return this.#do("Changing the remote of", options, (git) => setRemote(git, url.trim()));
+  /**
+   * Gives the Library another remote. With one that cannot be reached all stays as it was.
+   * @param options.unasked somebody else fetches from it
+   */
+  setRemote(url: string, options: GitOptions & { unasked?: boolean } = {}): Promise<RemoteChange> {
+    return this.#do("Changing the remote of", options, (git) => setRemote(git, url.trim(), options.unasked === true));
   }
 
   #do<T>(doing: string, options: GitOptions, job: (git: Git) => Promise<T>, hooks: readonly string[] = []): Promise<T> {
@@ -268,17 +271,17 @@ async function requireBranchName(git: Git, name: string): Promise<void> {
   throw new OpenAgentError("invalid_input", `“${name}” is no name of a branch.`);
 }
 
-async function setRemote(git: Git, url: string): Promise<RemoteChange> {
+async function setRemote(git: Git, url: string, unasked: boolean): Promise<RemoteChange> {
   const wrong = wrongUrl(url);
   if (wrong !== undefined) throw new OpenAgentError("invalid_input", wrong);
   const own = (await readState(git)).remote;
   const { name: remote, url: before } = own ?? { name: "origin" };
   // Asked before anything is changed; an empty repository has no heads.
-  await git.run(["ls-remote", "--heads", "--", url]);
+  if (!unasked) await git.run(["ls-remote", "--heads", "--", url]);
   const backups = before === undefined ? [] : await keepRemoteBranches(git, remote);
   await git.run(["remote", ...(before === undefined ? ["add", remote, url] : ["set-url", remote, url])]);
   try {
-    await git.run(["fetch", "--prune", "--no-recurse-submodules", remote]);
+    if (!unasked) await git.run(["fetch", "--prune", "--no-recurse-submodules", remote]);
   } catch (error) {
     await git.run(["remote", ...(before === undefined ? ["remove", remote] : ["set-url", remote, before])]);
     throw error;

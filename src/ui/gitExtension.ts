@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import * as vscode from "vscode";
-import { describeError } from "../base/errors.ts";
+import { describeError, OpenAgentError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 
 /** What is used of the interface of VS Code's own Git extension, version 1. */
@@ -51,6 +51,17 @@ async function ready(api: GitApi): Promise<void> {
     const timer = setTimeout(end, readyMs);
     const listening = api.onDidChangeState(end);
   });
+}
+
+/**
+ * Whether git had no login for a remote, and the user wants the one that VS Code's own Git may have.
+ * @throws vscode.CancellationError when the user wants neither
+ */
+export async function wantsLogin(error: unknown, use: string): Promise<boolean> {
+  const wanting = error instanceof OpenAgentError && error.detail["problem"] === "no_credentials";
+  if (!wanting || !vscode.extensions.getExtension("vscode.git")) return false;
+  if ((await vscode.window.showErrorMessage(error.message, use)) === use) return true;
+  throw new vscode.CancellationError();
 }
 
 /** Opens a file with conflicts in the merge editor, or as it is where there is none. */

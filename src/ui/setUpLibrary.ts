@@ -1,10 +1,11 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import * as vscode from "vscode";
+import { OpenAgentError } from "../base/errors.ts";
 import type { ItemKind } from "../orchestrator/index.ts";
 import type { App } from "./app.ts";
-import { openInGit } from "./gitExtension.ts";
+import { openInGit, wantsLogin } from "./gitExtension.ts";
 import { usualLibraryFolder, type Library } from "./library.ts";
 import { withProgress, type LibraryGit } from "./libraryGit.ts";
 import { counted, plainLabel } from "./words.ts";
@@ -86,16 +87,16 @@ async function clone(app: App, library: LibraryGit): Promise<string | undefined>
   });
   if (typed === undefined) return undefined;
   const url = typed.trim();
-  const found = await withProgress(`Asking ${url}`, (options) => remoteBranches(url, options));
+  const answered = withProgress(`Asking ${url}`, (options) => remoteBranches(url, options));
+  const found = await answered.catch(async (error: unknown) => {
+    if (!(await wantsLogin(error, "Clone with VS Code’s Login"))) throw error;
+    return "by VS Code" as const;
+  });
   if (!found) return undefined;
+  if (found === "by VS Code") return cloneByEditor(app, library, url);
   const branch = found.branches.length < 2 ? found.usual : await pickBranch(found.branches, found.usual);
   if (branch === undefined && found.branches.length > 0) return undefined;
-  const folder = await freeFolder(
-    library,
-    basename(url)
-      .replace(/\.git$/, "")
-      .replace(/^.*:/, ""),
-  );
+  const folder = await freeFolder(library, nameIn(url));
   if (folder === undefined) return undefined;
   const done = await withProgress(`Cloning ${url}`, (options) =>
     cloneLibrary(url, folder, { ...options, ...(branch !== undefined && { branch }) }),
@@ -107,6 +108,38 @@ async function clone(app: App, library: LibraryGit): Promise<string | undefined>
     if (asked === fill) await start(app, folder);
   }
   return folder;
+}
+
+/** What the last part of an address calls the repository. */
+function nameIn(url: string): string {
+  return basename(url)
+    .replace(/\.git$/, "")
+    .replace(/^.*:/, "");
+}
+
+/** With the login that VS Code's own Git has: that fetches into a repository which has nothing but the address. */
+async function cloneByEditor(app: App, library: LibraryGit, url: string): Promise<string | undefined> {
+  const { initLibrary, Repository } = await import("../orchestrator/index.ts");
+  const folder = await freeFolder(library, nameIn(url));
+  if (folder === undefined) return undefined;
+  await initLibrary(folder);
+  const repository = new Repository(folder);
+  try {
+    await repository.setRemote(url, { unasked: true });
+    const inGit = await openInGit(folder, app.log);
+    if (!inGit) throw new OpenAgentError("git_failed", "VS Code’s own Git extension is switched off.");
+    await withProgress(`Fetching ${url}`, () => inGit.fetch());
+    const names = (await repository.branches()).filter(({ remoteOnly }) => remoteOnly).map(({ name }) => name);
+    const usual = ["main", "master"].find((name) => names.includes(name));
+    const branch = names.length < 2 ? names[0] : await pickBranch(names, usual);
+    if (branch !== undefined) await repository.switchBranch(branch);
+    else if (names.length > 0) throw new vscode.CancellationError();
+    return folder;
+  } catch (error) {
+    // There was nothing here before.
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  }
 }
 
 async function pickBranch(branches: readonly string[], usual: string | undefined): Promise<string | undefined> {

@@ -1,9 +1,8 @@
 import { join } from "node:path";
 import * as vscode from "vscode";
-import { OpenAgentError } from "../base/errors.ts";
 import type { JoinOutcome, PullOutcome } from "../orchestrator/index.ts";
 import type { App } from "./app.ts";
-import { openConflict, openInGit, type GitRepository } from "./gitExtension.ts";
+import { openConflict, openInGit, wantsLogin, type GitRepository } from "./gitExtension.ts";
 import { withProgress, type LibraryGit } from "./libraryGit.ts";
 import { counted } from "./words.ts";
 
@@ -149,13 +148,11 @@ async function finishOperation(
 }
 
 /**
- * Where git has no login for the remote, VS Code's own Git may have one. Gives the repository as that has it when the user
- * wants it to be used; all other problems are thrown on.
+ * The repository as VS Code's own Git has it, where git has no login for the remote and the user wants that one's. All
+ * other problems are thrown on.
  */
 export async function withLogin(app: App, library: LibraryGit, error: unknown, use: string): Promise<GitRepository> {
-  const wanting = error instanceof OpenAgentError && error.detail["problem"] === "no_credentials";
-  const inGit = wanting ? await openInGit(library.folder, app.log) : undefined;
-  if (!wanting || !inGit) throw error;
-  if ((await vscode.window.showErrorMessage(error.message, use)) !== use) throw new vscode.CancellationError();
+  const inGit = (await wantsLogin(error, use)) ? await openInGit(library.folder, app.log) : undefined;
+  if (!inGit) throw error;
   return inGit;
 }

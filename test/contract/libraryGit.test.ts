@@ -420,6 +420,15 @@ describe("The Library's repository", () => {
     await other.setRemote(empty);
     assert.deepEqual(await other.pull(), { kind: "updated", commits: 1 });
     assert.deepEqual(await remoteBranches(empty, bed), { branches: ["main"], usual: "main" });
+    // As when somebody else fetches.
+    const third = join(bed.root, "third");
+    await initLibrary(third, bed);
+    const fetched = new Repository(third, bed.environment);
+    await fetched.setRemote(empty, { unasked: true });
+    bed.git(third, "fetch", "--quiet");
+    await fetched.switchBranch("main");
+    assert.deepEqual(await fetched.pull({ fetched: true }), { kind: "up_to_date", ahead: 0 });
+    assert.equal(head(third), head(folder));
   });
 
   it("begins with a starter that can be used at once", async () => {
