@@ -1,6 +1,7 @@
 import * as vscode from "vscode";
 import type { App } from "./app.ts";
 import type { Handler } from "./commands.ts";
+import { librarySharingCommands } from "./importLibrary.ts";
 import { Library } from "./library.ts";
 import { libraryCommands, provideCommitted } from "./libraryCommands.ts";
 import { LibraryGit } from "./libraryGit.ts";
@@ -23,12 +24,13 @@ export function libraryFeatures(app: App): { handlers: Readonly<Record<string, H
     view,
     provideLibraryLanguage(library, renames),
     provideCommitted(git),
-    protectSecrets(app),
+    protectSecrets(app, library),
   );
   const handlers = {
     ...libraryItemCommands(library, renames, view),
     ...libraryCommands(library, git),
-    ...librarySecretCommands,
+    ...librarySecretCommands(library),
+    ...librarySharingCommands(library),
   };
   return { handlers, all };
 }

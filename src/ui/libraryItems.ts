@@ -75,7 +75,7 @@ function isChosen({ itemKind }: ItemNode): boolean {
 }
 
 /** The item that a command is called on, else one that is asked for. */
-async function itemOf(
+export async function itemOf(
   library: Library,
   argument: unknown,
   title: string,

@@ -1,17 +1,19 @@
-import { isAbsolute, relative } from "node:path";
 import * as vscode from "vscode";
 import { describeError, OpenAgentError } from "../base/errors.ts";
 import { isSealed, jsonStringAt, marksIn } from "../protocol/sealed.ts";
 import type { App } from "./app.ts";
 import type { Handler } from "./commands.ts";
+import type { Library } from "./library.ts";
 import { report } from "./problems.ts";
 
 /** The commands of the Library's encrypted values, by the part of their id after `openAgent.`. */
-export const librarySecretCommands: Readonly<Record<string, Handler>> = {
-  setLibraryKey: ({ app }) => setKey(app),
-  encryptValue: ({ app }) => encryptValue(app),
-  revealValue: ({ app }) => revealValue(app),
-};
+export function librarySecretCommands(library: Library): Readonly<Record<string, Handler>> {
+  return {
+    setLibraryKey: ({ app }) => setKey(app),
+    encryptValue: ({ app }) => encryptValue(app, library),
+    revealValue: ({ app }) => revealValue(app, library),
+  };
+}
 
 const keyTitle = "Key of the Library";
 
@@ -77,9 +79,9 @@ interface Found {
 const asIs = (text: string) => text;
 
 /** @throws OpenAgentError `invalid_input` when the editor shows no file of the Library, or there is no value */
-async function valueAtCursor(app: App): Promise<Found> {
+function valueAtCursor(library: Library): Found {
   const editor = vscode.window.activeTextEditor;
-  if (!editor || !(await isOfLibrary(app, editor.document)))
+  if (!editor || !library.has(editor.document.uri))
     throw new OpenAgentError("invalid_input", "Open a file of the Library, and put the cursor into the value.");
   const { document, selection } = editor;
   const base = { editor, version: document.version };
@@ -102,28 +104,22 @@ async function valueAtCursor(app: App): Promise<Found> {
   return { ...base, range: selection, text: document.getText(selection), written: asIs };
 }
 
-async function isOfLibrary(app: App, { uri }: vscode.TextDocument): Promise<boolean> {
-  if (uri.scheme !== "file") return false;
-  const way = relative((await app.core()).libraryFolder, uri.fsPath);
-  return way !== "" && !way.startsWith("..") && !isAbsolute(way);
-}
-
 async function replace({ editor, range, version, written }: Found, sealed: string): Promise<void> {
   const isSame = editor.document.version === version;
   const done = isSame && (await editor.edit((edit) => edit.replace(range, written(sealed))));
   if (!done) throw new OpenAgentError("invalid_input", "The file has changed in the meantime. Try again.");
 }
 
-async function encryptValue(app: App): Promise<void> {
-  const found = await valueAtCursor(app);
+async function encryptValue(app: App, library: Library): Promise<void> {
+  const found = valueAtCursor(library);
   if (isSealed(found.text))
     throw new OpenAgentError("invalid_input", "This value is encrypted already. “Reveal Encrypted Value” shows it.");
   if (found.text === "") throw new OpenAgentError("invalid_input", "There is nothing to encrypt.");
   await replace(found, await app.run("sealValue", { value: found.text }));
 }
 
-async function revealValue(app: App): Promise<void> {
-  const found = await valueAtCursor(app);
+async function revealValue(app: App, library: Library): Promise<void> {
+  const found = valueAtCursor(library);
   if (!isSealed(found.text))
     throw new OpenAgentError("invalid_input", "This is no encrypted value. “Encrypt Value” makes it one.");
   const value = await app.run("openValue", { sealed: found.text });
@@ -171,15 +167,15 @@ function editMasked(value: string): Promise<string | undefined> {
 }
 
 /** Encrypts what is marked in a Library's Markdown when it is saved, and dims what is encrypted. */
-export function protectSecrets(app: App): vscode.Disposable {
+export function protectSecrets(app: App, library: Library): vscode.Disposable {
   const sealing = new Sealing(app);
   return vscode.Disposable.from(
     vscode.workspace.onWillSaveTextDocument((save) => {
-      if (isMarked(save.document)) save.waitUntil(sealing.edits(save.document));
+      if (library.has(save.document.uri) && isMarked(save.document)) save.waitUntil(sealing.edits(save.document));
     }),
     // The editor does not wait for long, and goes on without what comes later.
     vscode.workspace.onDidSaveTextDocument((document) => {
-      if (isMarked(document)) sealing.catchUp(document).catch(report);
+      if (library.has(document.uri) && isMarked(document)) sealing.catchUp(document).catch(report);
     }),
     dimSealed(),
   );
@@ -201,7 +197,6 @@ class Sealing {
   /** What encrypts the marked values of a document; nothing where that cannot be done, which the user is told of once. */
   async edits(document: vscode.TextDocument): Promise<vscode.TextEdit[]> {
     try {
-      if (!(await isOfLibrary(this.#app, document))) return [];
       const text = document.getText();
       const sealed = await this.#app.run("sealMarks", { text });
       if (document.getText() !== text) return [];

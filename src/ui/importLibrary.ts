@@ -1,0 +1,219 @@
+import { basename } from "node:path";
+import * as vscode from "vscode";
+import { OpenAgentError } from "../base/errors.ts";
+import type { Candidate, Gathered, ImportSource, ItemKind } from "../orchestrator/index.ts";
+import type { Handler } from "./commands.ts";
+import { shareLibraryItem } from "./exportLibrary.ts";
+import type { Library } from "./library.ts";
+import { libraryWords } from "./libraryNodes.ts";
+
+/** The commands that take items into the Library and give them to others, by the part of their id after `openAgent.`. */
+export function librarySharingCommands(library: Library): Readonly<Record<string, Handler>> {
+  return {
+    importIntoLibrary: () => importIntoLibrary(library),
+    exportFromLibrary: (_, argument) => shareLibraryItem(library, argument),
+  };
+}
+
+const title = "Import into the Library";
+
+/** Asks where from, shows what there is and what of it runs, and takes in what the user then wants. */
+async function importIntoLibrary(library: Library): Promise<void> {
+  if (!vscode.workspace.isTrusted)
+    throw new OpenAgentError("untrusted", "This workspace is not trusted, so Open Agent imports nothing in it.");
+  const source = await askSource();
+  if (!source) return;
+  const { gather } = await import("../orchestrator/index.ts");
+  const gathered = await vscode.window.withProgress(
+    { location: vscode.ProgressLocation.Notification, title, cancellable: true },
+    (_, token) => {
+      const ending = new AbortController();
+      token.onCancellationRequested(() => ending.abort());
+      return gather(library.folder, source, { signal: ending.signal });
+    },
+  );
+  try {
+    await takeIn(library, gathered);
+  } finally {
+    await closeDrafts(gathered);
+    gathered.discard();
+    await library.refresh();
+  }
+}
+
+// --- where from ----------------------------------------------------------------------------------------------------
+
+async function askSource(): Promise<ImportSource | undefined> {
+  const git = { label: "$(repo-clone) Git Repository…", detail: "A URL, also that of a folder on GitHub or GitLab" };
+  const file = { label: "$(file-zip) File…", detail: "A .zip archive with skills, or one file of Markdown" };
+  const folder = { label: "$(folder) Folder…", detail: "One skill, or a folder with several" };
+  const project = {
+    label: "$(folder-active) This Project",
+    detail: "What it tells other agents: .claude, .opencode, AGENTS.md and the like",
+  };
+  const folders = vscode.workspace.workspaceFolders ?? [];
+  const items = [git, file, folder, ...(folders.length > 0 ? [project] : [])];
+  const chosen = await vscode.window.showQuickPick(items, { title, placeHolder: "Where from?", matchOnDetail: true });
+  if (chosen === git) return askRepository();
+  if (chosen === file) return askFile();
+  if (chosen === folder) {
+    const [uri] =
+      (await vscode.window.showOpenDialog({
+        title,
+        openLabel: "Import",
+        canSelectFolders: true,
+        canSelectFiles: false,
+      })) ?? [];
+    return uri && { kind: "path", path: uri.fsPath };
+  }
+  if (chosen !== project) return undefined;
+  const one = folders.length > 1 ? await vscode.window.showWorkspaceFolderPick() : folders[0];
+  return one && { kind: "project", path: one.uri.fsPath };
+}
+
+async function askRepository(): Promise<ImportSource | undefined> {
+  const { gitSource } = await import("../orchestrator/index.ts");
+  const text = await vscode.window.showInputBox({
+    title,
+    prompt: "The URL of a repository or of a folder in it; “#folder” behind a URL names one too",
+    placeHolder: "https://github.com/owner/repository/tree/main/skills/name",
+    ignoreFocusOut: true,
+    validateInput: (value) => {
+      try {
+        gitSource(value);
+        return undefined;
+      } catch (error) {
+        return value === "" ? undefined : error instanceof Error ? error.message : String(error);
+      }
+    },
+  });
+  if (text === undefined || text.trim() === "") return undefined;
+  return { kind: "git", source: gitSource(text), environment: process.env };
+}
+
+async function askFile(): Promise<ImportSource | undefined> {
+  const filters = { "Skills and Markdown": ["zip", "skill", "md"] };
+  const [uri] = (await vscode.window.showOpenDialog({ title, openLabel: "Import", filters })) ?? [];
+  if (!uri) return undefined;
+  const path = uri.fsPath;
+  if (!path.toLowerCase().endsWith(".md") || basename(path) === "SKILL.md") return { kind: "path", path };
+  const kinds: ItemKind[] = ["skills", "commands", "agents", "rules"];
+  const items = kinds.map((as) => ({
+    label: `$(${libraryWords[as].icon}) As a ${libraryWords[as].one}`.replace("a agent", "an agent"),
+    as,
+  }));
+  const chosen = await vscode.window.showQuickPick(items, { title, placeHolder: `What ${basename(path)} is` });
+  return chosen && { kind: "path", path, as: chosen.as };
+}
+
+// --- what there is -------------------------------------------------------------------------------------------------
+
+async function takeIn(library: Library, { candidates, problems }: Gathered): Promise<void> {
+  if (problems.length > 0) void vscode.window.showWarningMessage(problems.slice(0, 5).join(" "));
+  if (candidates.length === 0) {
+    if (problems.length > 0) return;
+    throw new OpenAgentError("import_unusable", "There is nothing in it that the Library could take in.");
+  }
+  const wanted = candidates.length === 1 ? candidates : await choose(candidates);
+  if (!wanted || wanted.length === 0 || !(await review(wanted))) return;
+  const { land } = await import("../orchestrator/index.ts");
+  const landed: string[] = [];
+  for (const one of wanted) {
+    const replace = one.exists && (await mayReplace(one));
+    if (one.exists && !replace) continue;
+    await closeDrafts({ candidates: [one] });
+    land(library.folder, one, replace);
+    landed.push(one.name);
+  }
+  if (landed.length === 0) return;
+  const words = landed.length === 1 ? `${landed[0] ?? ""} is` : `${landed.slice(0, 10).join(", ")} are`;
+  void vscode.window.showInformationMessage(`${words} in the Library. The next mission has it.`);
+}
+
+function choose(candidates: readonly Candidate[]): Promise<Candidate[] | undefined> {
+  const items = candidates.map((one) => ({
+    label: `$(${libraryWords[one.kind].icon}) ${one.name}`,
+    description: [libraryWords[one.kind].one, one.exists ? "there is one of this name" : ""]
+      .filter(Boolean)
+      .join(" · "),
+    detail: one.notes.join(" "),
+    picked: !one.exists,
+    one,
+  }));
+  const options = { title, placeHolder: "What to import; you see its files next", canPickMany: true } as const;
+  return Promise.resolve(vscode.window.showQuickPick(items, options)).then((chosen) => chosen?.map(({ one }) => one));
+}
+
+interface ReviewItem extends vscode.QuickPickItem {
+  path?: string;
+  accept?: true;
+}
+
+/** Shows all files of what is to be imported, each of which can be opened. True when the user then wants it. */
+function review(candidates: readonly Candidate[]): Promise<boolean> {
+  const running = candidates.flatMap(({ files }) => files).filter(({ runs }) => runs).length;
+  const pick = vscode.window.createQuickPick<ReviewItem>();
+  pick.title = `${title}: Review`;
+  pick.placeholder = "Choose a file to look at it; what runs can do all that you can";
+  pick.ignoreFocusOut = true;
+  const what = candidates.length === 1 ? (candidates[0]?.name ?? "") : `${String(candidates.length)} items`;
+  const warning =
+    running === 0 ? "Nothing in it runs by itself" : `$(warning) ${countOf(running)} can be run by agents`;
+  pick.items = [
+    { label: `$(check) Import ${what}`, description: warning, alwaysShow: true, accept: true },
+    ...candidates.flatMap(reviewItems),
+  ];
+  return new Promise((resolve) => {
+    pick.onDidAccept(() => {
+      const [chosen] = pick.selectedItems;
+      if (chosen?.accept) {
+        resolve(true);
+        pick.dispose();
+      } else if (chosen?.path !== undefined)
+        void vscode.commands.executeCommand("vscode.open", vscode.Uri.file(chosen.path), {
+          preview: true,
+          preserveFocus: true,
+        });
+    });
+    pick.onDidHide(() => {
+      resolve(false);
+      pick.dispose();
+    });
+    pick.show();
+  });
+}
+
+function countOf(files: number): string {
+  return files === 1 ? "1 file" : `${String(files)} files`;
+}
+
+function reviewItems({ kind, name, files, notes }: Candidate): ReviewItem[] {
+  const heading = { label: `${libraryWords[kind].one} ${name}`, kind: vscode.QuickPickItemKind.Separator };
+  const said = notes.map((note) => ({ label: `$(info) ${note}` }));
+  const shown = [...files].sort((one, other) => Number(other.runs) - Number(one.runs));
+  const lines = shown.map((file) => ({
+    label: `${file.runs ? "$(warning)" : "$(file)"} ${file.name}`,
+    description: `${file.runs ? "runs · " : ""}${sizeOf(file.bytes)}`,
+    path: file.path,
+  }));
+  return [heading, ...said, ...lines];
+}
+
+function sizeOf(bytes: number): string {
+  return bytes < 1000 ? `${String(bytes)} bytes` : `${String(Math.round(bytes / 1000))} kB`;
+}
+
+async function mayReplace({ kind, name }: Candidate): Promise<boolean> {
+  const words = `Replace the ${libraryWords[kind].one} “${name}”?`;
+  const detail = "All that the Library has of it goes. What is in a commit of its repository stays there.";
+  const chosen = await vscode.window.showWarningMessage(words, { modal: true, detail }, "Replace");
+  return chosen === "Replace";
+}
+
+/** Editors of drafts would show files that are not there any more. */
+async function closeDrafts({ candidates }: Pick<Gathered, "candidates">): Promise<void> {
+  const paths = new Set(candidates.flatMap(({ files }) => files.map(({ path }) => vscode.Uri.file(path).fsPath)));
+  const tabs = vscode.window.tabGroups.all.flatMap((group) => group.tabs);
+  const drafts = tabs.filter(({ input }) => input instanceof vscode.TabInputText && paths.has(input.uri.fsPath));
+  if (drafts.length > 0) await vscode.window.tabGroups.close(drafts);
+}
