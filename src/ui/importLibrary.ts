@@ -10,18 +10,19 @@ import { libraryWords } from "./libraryNodes.ts";
 /** The commands that take items into the Library and give them to others, by the part of their id after `openAgent.`. */
 export function librarySharingCommands(library: Library): Readonly<Record<string, Handler>> {
   return {
-    importIntoLibrary: () => importIntoLibrary(library),
+    importIntoLibrary: (_, argument) =>
+      importIntoLibrary(library, argument instanceof vscode.Uri ? argument.fsPath : undefined),
     exportFromLibrary: (_, argument) => shareLibraryItem(library, argument),
   };
 }
 
 const title = "Import into the Library";
 
-/** Asks where from, shows what there is and what of it runs, and takes in what the user then wants. */
-async function importIntoLibrary(library: Library): Promise<void> {
+/** Asks where from, unless it is said, shows what there is and what of it runs, and takes in what the user then wants. */
+async function importIntoLibrary(library: Library, from: string | undefined): Promise<void> {
   if (!vscode.workspace.isTrusted)
     throw new OpenAgentError("untrusted", "This workspace is not trusted, so Open Agent imports nothing in it.");
-  const source = await askSource();
+  const source = from === undefined ? await askSource() : await sourceAt(from);
   if (!source) return;
   const { gather } = await import("../orchestrator/index.ts");
   const gathered = await vscode.window.withProgress(
@@ -94,8 +95,11 @@ async function askRepository(): Promise<ImportSource | undefined> {
 async function askFile(): Promise<ImportSource | undefined> {
   const filters = { "Skills and Markdown": ["zip", "skill", "md"] };
   const [uri] = (await vscode.window.showOpenDialog({ title, openLabel: "Import", filters })) ?? [];
-  if (!uri) return undefined;
-  const path = uri.fsPath;
+  return uri && sourceAt(uri.fsPath);
+}
+
+/** One Markdown file can be anything. */
+async function sourceAt(path: string): Promise<ImportSource | undefined> {
   if (!path.toLowerCase().endsWith(".md") || basename(path) === "SKILL.md") return { kind: "path", path };
   const kinds: ItemKind[] = ["skills", "commands", "agents", "rules"];
   const items = kinds.map((as) => ({

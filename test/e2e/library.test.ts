@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Page } from "playwright-core";
+import { usableItems, writeFiles } from "../fake/library.ts";
+import { eventually } from "../host/eventually.ts";
+import { answerQuickInput, notification, pickQuickItem, quickInput, runCommand, treeRow } from "../host/page.ts";
+import { launch, makeScene, pictureFailures, stepTitled, turnsEnd, type Scene } from "./scene.ts";
+
+describe("a user with a Library at a remote", function () {
+  this.timeout(120_000);
+  let scene: Scene;
+  let page: Page;
+  let remote: string;
+  let other: string;
+
+  const git = (folder: string, ...args: string[]) =>
+    execFileSync("git", ["-C", folder, "-c", "user.name=Other", "-c", "user.email=other@example.org", ...args], {
+      encoding: "utf8",
+    }).trim();
+  const inLibrary = (path: string) => join(scene.bed.paths.library, path);
+
+  before(async () => {
+    scene = await makeScene({
+      prepare: (bed) => {
+        remote = join(bed.root, "remote.git");
+        other = join(bed.root, "other");
+        writeFiles(bed.home, { ".gitconfig": "[user]\n\tname = User\n\temail = user@example.org\n" });
+        execFileSync("git", ["init", "-q", "--bare", "-b", "main", remote]);
+        execFileSync("git", ["clone", "-q", remote, other], { stdio: "ignore" });
+        writeFiles(other, {
+          ...usableItems,
+          "workspace-template/web.json": `${JSON.stringify({ description: "For the web.", skills: ["greeting"] }, null, 2)}\n`,
+        });
+        git(other, "checkout", "-q", "-B", "main");
+        git(other, "add", "-A");
+        git(other, "commit", "-qm", "Begin");
+        git(other, "push", "-q", "-u", "origin", "main");
+        return Promise.resolve();
+      },
+    });
+    page = await scene.open();
+  });
+  after(() => scene.close());
+  pictureFailures((name) => scene.picture(page, name));
+
+  const shown = () => page.locator(".editor-instance .view-lines").first().innerText();
+
+  it("clones it, and sees what it holds", async () => {
+    await runCommand(page, "Open Agent: Set Up Library…");
+    await stepTitled(page, "Set Up Library");
+    await pickQuickItem(page, "Clone…");
+    await stepTitled(page, "Clone Library");
+    await answerQuickInput(page, remote);
+    await notification(page, "The Library is set up with 2 skills, 1 command, 1 agent.").first().waitFor();
+    await runCommand(page, "Notifications: Clear All Notifications");
+    await runCommand(page, "Open Agent: Focus on Library View");
+    await page.locator(".pane-header", { hasText: "Missions" }).first().click();
+    await treeRow(page, "Skills").first().click();
+    await treeRow(page, "greeting").first().waitFor();
+    await page.locator(".pane-header", { hasText: "Library" }).getByText("main").waitFor();
+    await scene.picture(page, "library");
+  });
+
+  it("makes a skill, sees what is wrong with it, and has that put right", async () => {
+    await runCommand(page, "Open Agent: New in the Library…");
+    await stepTitled(page, "New in the Library");
+    await pickQuickItem(page, "Skill");
+    await stepTitled(page, "New skill");
+    await answerQuickInput(page, "checking");
+    await page.locator('.tab[aria-label*="SKILL.md"]').waitFor();
+    assert.match(readFileSync(inLibrary("skill/checking/SKILL.md"), "utf8"), /^---\nname: checking\n/);
+    await page.locator(".editor-instance .view-lines").first().click();
+    await page.keyboard.press("Control+A");
+    await page.keyboard.insertText("---\nname: wrong\ndescription: Checks.\n---\n\nCheck what greeting did.\n");
+    await page.locator(".squiggly-error").first().waitFor();
+    await page.keyboard.press("Control+Home");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("End");
+    await page.keyboard.press("Control+.");
+    await page.locator(".action-widget").getByText("checking").first().click();
+    await eventually(shown, (text) => text.replaceAll("\u00a0", " ").includes("name: checking"));
+    await page.keyboard.press("Control+S");
+    await eventually(
+      () => readFileSync(inLibrary("skill/checking/SKILL.md"), "utf8"),
+      (text) => text.startsWith("---\nname: checking\ndescription: Checks.\n---\n"),
+    );
+    await eventually(
+      () => page.locator(".squiggly-error").count(),
+      (count) => count === 0,
+    );
+  });
+
+  it("renames a skill with all that names it, after a look at what changes", async () => {
+    await runCommand(page, "Open Agent: Rename Library Item…");
+    await stepTitled(page, "Rename Which Item?");
+    await pickQuickItem(page, "greeting");
+    await stepTitled(page, "Rename the skill “greeting”");
+    await answerQuickInput(page, "welcome");
+    const preview = page.locator(".refactor-preview");
+    await preview.waitFor();
+    await scene.picture(page, "library-rename");
+    await preview.getByRole("button", { name: "Apply" }).click();
+    await eventually(() => existsSync(inLibrary("skill/welcome/SKILL.md")), Boolean);
+    await runCommand(page, "File: Save All");
+    await eventually(
+      () => readFileSync(inLibrary("workspace-template/web.json"), "utf8"),
+      (text) => text.includes('"welcome"') && !text.includes("greeting"),
+    );
+    assert.equal(existsSync(inLibrary("skill/greeting")), false);
+  });
+
+  it("commits and pushes, and another clone has it", async () => {
+    await runCommand(page, "Open Agent: Commit Library…");
+    await stepTitled(page, "Commit Library (main)");
+    await quickInput(page).getByText("skill/welcome/SKILL.md").first().waitFor();
+    await quickInput(page).getByRole("button", { name: "OK" }).click();
+    await quickInput(page).getByText("The message of the commit").waitFor();
+    await answerQuickInput(page, "Rename greeting");
+    const said = notification(page, "in the commit").first();
+    await said.waitFor();
+    await said.getByRole("button", { name: "Push" }).click();
+    await notification(page, "was pushed to").first().waitFor();
+    git(other, "pull", "-q");
+    assert.equal(git(other, "log", "-1", "--format=%s · %an"), "Rename greeting · User");
+    assert.ok(existsSync(join(other, "skill/welcome/scripts/greet.sh")));
+    assert.equal(git(other, "show", "--format=", "--name-only", "-M", "--diff-filter=D", "HEAD"), "");
+  });
+
+  it("brings both sides together when both have gone on, and nothing of either is lost", async () => {
+    const rule = (words: string) => `---\ndescription: Style.\n---\n${words}\n`;
+    writeFileSync(join(other, "rule/style.md"), rule("Theirs."));
+    git(other, "commit", "-qam", "Change the rule there");
+    git(other, "push", "-q");
+    writeFileSync(inLibrary("rule/style.md"), rule("Mine."));
+    git(scene.bed.paths.library, "commit", "-qam", "Change the rule here");
+    await runCommand(page, "Notifications: Clear All Notifications");
+    await runCommand(page, "Open Agent: Sync Library");
+    await stepTitled(page, "Sync Library");
+    await scene.picture(page, "library-diverged");
+    await pickQuickItem(page, "Merge");
+    const asked = notification(page, "The same lines were changed on both sides in rule/style.md").first();
+    await asked.waitFor();
+    await page.locator('.tab[aria-label*="style.md"]').waitFor();
+    await scene.picture(page, "library-conflict");
+    writeFileSync(inLibrary("rule/style.md"), rule("Both."));
+    await asked.getByRole("button", { name: "Continue" }).click();
+    const together = notification(page, "Both sides are together now.").first();
+    await together.waitFor();
+    await together.getByRole("button", { name: "Push" }).click();
+    await notification(page, "was pushed to").first().waitFor();
+    git(other, "pull", "-q");
+    const log = git(other, "log", "--format=%s");
+    for (const subject of ["Change the rule here", "Change the rule there"]) assert.ok(log.includes(subject), log);
+    assert.equal(readFileSync(join(other, "rule/style.md"), "utf8"), rule("Both."));
+  });
+
+  it("has a mission use it, which OpenCode was told of", async () => {
+    await launch(page, "[[hello]]");
+    await turnsEnd(page, 1);
+    const told = scene.bed.model.requests.map(({ body }) => JSON.stringify(body)).join("\n");
+    assert.ok(told.includes("welcome") && told.includes("checking"), "the skills were not offered to the model");
+    assert.ok(!told.includes("greeting"));
+  });
+});
