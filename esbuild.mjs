@@ -22,6 +22,14 @@ const lazyCore = {
   },
 };
 
+/** The headless program needs it at once, and shares it. */
+const sharedCore = {
+  name: "shared-core",
+  setup(build) {
+    build.onResolve({ filter: /\/orchestrator\/index\.ts$/ }, () => ({ path: "./core.cjs", external: true }));
+  },
+};
+
 const { name, version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
 const common = {
@@ -50,6 +58,7 @@ const bundles = [
     ...node,
     entryPoints: ["src/headless.ts"],
     outfile: "dist/headless.cjs",
+    plugins: [sharedCore],
     define: { OPEN_AGENT_VERSION: JSON.stringify(version) },
     banner: { js: "#!/usr/bin/env node" },
   },
