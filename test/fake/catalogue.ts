@@ -26,7 +26,7 @@ export function problem(catalogue: Catalogue, code: string): Problem {
 }
 
 /** A text with pieces of it replaced. Pieces must not overlap. */
-export function edited(text: string, edits: readonly Pick<TextEdit, "start" | "end" | "text">[]): string {
+function edited(text: string, edits: readonly Pick<TextEdit, "start" | "end" | "text">[]): string {
   const sorted = [...edits].sort((one, other) => other.start - one.start || other.end - one.end);
   let end = Infinity;
   return sorted.reduce((all, edit) => {
