@@ -6,7 +6,7 @@ import * as vscode from "vscode";
 import { writeFiles } from "../fake/library.ts";
 import { driver } from "../host/driver.ts";
 import { eventually } from "../host/eventually.ts";
-import { chooseInContextMenu, closeTabs, quickInputTitled } from "./steps.ts";
+import { closeTabs, renameSymbol } from "./steps.ts";
 
 const files = {
   "skill/greeting/SKILL.md": "---\n# ours\nname: hello # kept\ndescription: Greets people.\n---\nSee `skill/waving`.\n",
@@ -18,7 +18,6 @@ const files = {
   "mcp/servers.json": '{\n  "files": { "type": "lokal", "command": ["x"] }\n}\n',
 };
 
-const shelf = '.pane:has(.pane-header[aria-label^="Workspaces"]) .monaco-list-row:has-text("shelf")';
 const codeOf = ({ code }: vscode.Diagnostic) => (typeof code === "string" ? code : "");
 
 describe("the Library in editors", () => {
@@ -46,16 +45,6 @@ describe("the Library in editors", () => {
   };
   const at = ({ document }: vscode.TextEditor, text: string, shift = 0) =>
     document.positionAt(document.getText().indexOf(text) + shift);
-  const renameAt = async (editor: vscode.TextEditor, name: string, newName: string) => {
-    editor.selection = new vscode.Selection(at(editor, name, 1), at(editor, name, 1));
-    void vscode.commands.executeCommand("editor.action.rename");
-    await eventually(
-      () => driver.texts(".rename-box input:focus"),
-      (boxes) => boxes.length > 0,
-    );
-    for (const key of newName) await driver.press(key);
-    await driver.press("Enter");
-  };
   const replace = (editor: vscode.TextEditor, text: string, by: string) =>
     editor.edit((edit) => {
       edit.replace(new vscode.Range(at(editor, text), at(editor, text, text.length)), by);
@@ -72,11 +61,6 @@ describe("the Library in editors", () => {
     await vscode.commands.executeCommand("workbench.action.files.revert");
     await closeTabs();
     await setLibrary(undefined);
-    if ((await driver.texts(shelf)).length > 0) {
-      await chooseInContextMenu(shelf, "Delete Workspace…");
-      await driver.click('.monaco-dialog-box .monaco-button:has-text("Delete")');
-    }
-    await vscode.commands.executeCommand("openAgent.missions.focus");
     rmSync(root, { recursive: true, force: true });
   });
 
@@ -188,7 +172,7 @@ describe("the Library in editors", () => {
 
   it("renames an item with all that names it, shows it before, and takes it back at once", async () => {
     const editor = await open("skill/waving/SKILL.md");
-    await renameAt(editor, "waving", "waving-hands");
+    await renameSymbol(editor, "waving", "waving-hands");
     const apply = '.part.panel .monaco-button:has-text("Apply")';
     await eventually(
       () => driver.texts(apply),
@@ -222,50 +206,6 @@ describe("the Library in editors", () => {
     assert.match(await text("skill/greeting/SKILL.md"), /skill\/waving`/);
     assert.match(await text("workspace-template/browser.json"), /"agent-browser", "waving"\]/);
     await vscode.workspace.saveAll();
-  });
-
-  it("asks to rename in workspaces as well, which are not in the Library", async () => {
-    await vscode.commands.executeCommand("openAgent.workspaces.focus");
-    await driver.runCommand("Open Agent: New Workspace…");
-    await quickInputTitled(/^New Workspace \(1 of \d\)$/);
-    await driver.pickQuickItem("Host");
-    await quickInputTitled("New Workspace (2 of 3)");
-    await driver.answerQuickInput("shelf");
-    await quickInputTitled("New Workspace (3 of 3)");
-    await driver.pickQuickItem("A New, Empty Folder");
-    await eventually(
-      () => driver.texts(shelf),
-      (texts) => texts.length === 1,
-    );
-    await chooseInContextMenu(shelf, "Edit Workspace Settings");
-    const editor = await eventually(
-      () => vscode.window.activeTextEditor,
-      (shown) => shown?.document.uri.path.endsWith("shelf.workspace.json") === true,
-    );
-    assert.ok(editor);
-    const { document } = editor;
-    const whole = new vscode.WorkspaceEdit();
-    whole.replace(document.uri, new vscode.Range(0, 0, document.lineCount, 0), '{ "rules": ["style", "other"] }');
-    await vscode.workspace.applyEdit(whole);
-    await document.save();
-    await renameAt(await open("agent/reviewer.md"), "style", "house-style");
-    const asked = '.notification-list-item:has-text("1 workspace still names the rule “style”")';
-    await eventually(
-      () => driver.texts(asked),
-      (texts) => texts.length > 0,
-    );
-    await driver.click(`${asked} .monaco-button:has-text("Change to “house-style”")`);
-    assert.ok(existsSync(join(root, "rule/house-style.md")));
-    await vscode.commands.executeCommand("workbench.action.closeActiveEditor");
-    const again = async () => new TextDecoder().decode(await vscode.workspace.fs.readFile(document.uri));
-    await eventually(again, (text) => /"rules": \[\s*"house-style",\s*"other"\s*\]/.test(text));
-    const rule = await open("rule/house-style.md");
-    const titles = async () =>
-      (
-        await vscode.commands.executeCommand<vscode.CodeLens[]>("vscode.executeCodeLensProvider", rule.document.uri, 10)
-      ).map(({ command }) => command?.title);
-    await eventually(titles, (found) => found.join() === "1 reference,Used in 1 workspace");
-    await driver.screenshot("library-lens");
   });
 
   it("is another one when the setting names another folder", async () => {

@@ -107,3 +107,17 @@ export function tabs(): string[] {
 export async function closeTabs(): Promise<void> {
   await vscode.commands.executeCommand("workbench.action.closeAllEditors");
 }
+
+/** Renames what stands in an editor by the editor's own means. */
+export async function renameSymbol(editor: vscode.TextEditor, name: string, newName: string): Promise<void> {
+  const { document } = editor;
+  const place = document.positionAt(document.getText().indexOf(name) + 1);
+  editor.selection = new vscode.Selection(place, place);
+  void vscode.commands.executeCommand("editor.action.rename");
+  await eventually(
+    () => driver.texts(".rename-box input:focus"),
+    (boxes) => boxes.length > 0,
+  );
+  for (const key of newName) await driver.press(key);
+  await driver.press("Enter");
+}
