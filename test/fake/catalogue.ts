@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import type { Fix, Problem, TextEdit } from "../../src/library/analysis.ts";
@@ -6,9 +6,15 @@ import { Catalogue } from "../../src/library/catalogue.ts";
 import type { Renaming } from "../../src/library/renaming.ts";
 import { writeFiles } from "./library.ts";
 
-/** A Library in a folder of its own, and its catalogue. */
+const made: string[] = [];
+process.once("exit", () => {
+  for (const root of made) rmSync(root, { recursive: true, force: true });
+});
+
+/** A Library in a folder of its own until the tests end, and its catalogue. */
 export function makeLibrary(files: Readonly<Record<string, string>>): Catalogue {
   const root = mkdtempSync(join(tmpdir(), "library-"));
+  made.push(root);
   writeFiles(root, files);
   return new Catalogue(root);
 }

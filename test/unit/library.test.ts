@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import fc from "fast-check";
 import { Catalogue } from "../../src/library/catalogue.ts";
 import { complete } from "../../src/library/completing.ts";
@@ -33,7 +33,7 @@ describe("The catalogue of a Library", () => {
     writeFiles(root, usableItems);
     catalogue.changed();
     assert.equal(catalogue.items().length, Object.keys(usableItems).length - 2);
-    rmSync(root, { recursive: true });
+    rmSync(dirname(root), { recursive: true });
     catalogue.changed([join(root, "skill")]);
     assert.deepEqual(catalogue.items(), []);
   });
@@ -182,6 +182,7 @@ describe("A Library that means harm, or had an accident,", () => {
       [parts.map(({ name }) => name), problems.map(({ name }) => name).sort()],
       [["r"], ["a", "stolen", "x"]],
     );
+    rmSync(outside, { recursive: true });
   });
 
   it("cannot hold up or change its readers with YAML or JSON", () => {
