@@ -181,8 +181,13 @@ export function protectSecrets(app: App, library: Library): vscode.Disposable {
   );
 }
 
+/** The editor has languages of its own for skills, agents and the like. */
+function isMarkdown({ fileName }: vscode.TextDocument): boolean {
+  return fileName.toLowerCase().endsWith(".md");
+}
+
 function isMarked(document: vscode.TextDocument): boolean {
-  return document.languageId === "markdown" && marksIn(document.getText()).some(({ version }) => version === undefined);
+  return isMarkdown(document) && marksIn(document.getText()).some(({ version }) => version === undefined);
 }
 
 class Sealing {
@@ -239,7 +244,7 @@ function dimSealed(): vscode.Disposable {
   });
   const draw = (editor: vscode.TextEditor) => {
     const { document } = editor;
-    if (!["markdown", "json", "jsonc"].includes(document.languageId)) return;
+    if (!isMarkdown(document) && !document.fileName.endsWith(".json")) return;
     // In JSON the quotes of a mark are escaped.
     const found = document.getText().matchAll(/<encrypted v=\\?"1\\?">[^<]*<\/encrypted>/g);
     const ranges = [...found].map(
