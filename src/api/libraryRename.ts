@@ -33,7 +33,7 @@ type Change =
   | { type: "update_reference"; file: string; field: string; old_value: string; new_value: string }
   | { type: "update_workspace"; workspace_id: string; workspace_name: string; field: string };
 
-/** The route that renames an item with all that names it, but for what only stands in a text. */
+/** The route that renames an item with all that names it for certain. */
 export function renameRoutes(core: Core): Hono {
   const app = new Hono();
   app.post("/:type/:name", async (context) => {
@@ -69,7 +69,9 @@ export function renameRoutes(core: Core): Hono {
       kind,
     );
     const unsure = renaming.edits.filter((edit) => !edit.sure);
-    const warnings = unsure.map(({ path }) => `${shown(catalogue, path)} speaks of “${name}” in its text, which stays.`);
+    const warnings = unsure.map(
+      ({ path }) => `${shown(catalogue, path)} may mean “${name}” where its text stays as it is.`,
+    );
     if (!dry_run) {
       apply(catalogue, renaming);
       for (const { workspace, selection } of workspaces)

@@ -5,24 +5,24 @@ import type { Candidate, Gathered, ImportSource, ItemKind } from "../orchestrato
 import type { Handler } from "./commands.ts";
 import { shareLibraryItem } from "./exportLibrary.ts";
 import type { Library } from "./library.ts";
-import { libraryWords } from "./libraryNodes.ts";
+import { isLibraryNode, libraryWords } from "./libraryNodes.ts";
 
 /** The commands that take items into the Library and give them to others, by the part of their id after `openAgent.`. */
 export function librarySharingCommands(library: Library): Readonly<Record<string, Handler>> {
   return {
-    importIntoLibrary: (_, argument) =>
-      importIntoLibrary(library, argument instanceof vscode.Uri ? argument.fsPath : undefined),
+    importIntoLibrary: (_, argument) => importIntoLibrary(library, argument),
     exportFromLibrary: (_, argument) => shareLibraryItem(library, argument),
   };
 }
 
 const title = "Import into the Library";
 
-/** Asks where from, unless it is said, shows what there is and what of it runs, and takes in what the user then wants. */
-async function importIntoLibrary(library: Library, from: string | undefined): Promise<void> {
+/** Asks where from, unless it is called on a file, shows what there is and what of it runs, and takes in what the user then wants. */
+async function importIntoLibrary(library: Library, argument: unknown): Promise<void> {
   if (!vscode.workspace.isTrusted)
     throw new OpenAgentError("untrusted", "This workspace is not trusted, so Open Agent imports nothing in it.");
-  const source = from === undefined ? await askSource() : await sourceAt(from);
+  const wanted = isLibraryNode(argument) && argument.kind === "group" ? argument.itemKind : undefined;
+  const source = argument instanceof vscode.Uri ? await sourceAt(argument.fsPath, wanted) : await askSource(wanted);
   if (!source) return;
   const { gather } = await import("../orchestrator/index.ts");
   const gathered = await vscode.window.withProgress(
@@ -44,7 +44,7 @@ async function importIntoLibrary(library: Library, from: string | undefined): Pr
 
 // --- where from ----------------------------------------------------------------------------------------------------
 
-async function askSource(): Promise<ImportSource | undefined> {
+async function askSource(as: ItemKind | undefined): Promise<ImportSource | undefined> {
   const git = { label: "$(repo-clone) Git Repository…", detail: "A URL, also that of a folder on GitHub or GitLab" };
   const file = { label: "$(file-zip) File…", detail: "A .zip archive with skills, or one file of Markdown" };
   const folder = { label: "$(folder) Folder…", detail: "One skill, or a folder with several" };
@@ -56,7 +56,7 @@ async function askSource(): Promise<ImportSource | undefined> {
   const items = [git, file, folder, ...(folders.length > 0 ? [project] : [])];
   const chosen = await vscode.window.showQuickPick(items, { title, placeHolder: "Where from?", matchOnDetail: true });
   if (chosen === git) return askRepository();
-  if (chosen === file) return askFile();
+  if (chosen === file) return askFile(as);
   if (chosen === folder) {
     const [uri] =
       (await vscode.window.showOpenDialog({
@@ -92,16 +92,17 @@ async function askRepository(): Promise<ImportSource | undefined> {
   return { kind: "git", source: gitSource(text), environment: process.env };
 }
 
-async function askFile(): Promise<ImportSource | undefined> {
+async function askFile(wanted: ItemKind | undefined): Promise<ImportSource | undefined> {
   const filters = { "Skills and Markdown": ["zip", "skill", "md"] };
   const [uri] = (await vscode.window.showOpenDialog({ title, openLabel: "Import", filters })) ?? [];
-  return uri && sourceAt(uri.fsPath);
+  return uri && sourceAt(uri.fsPath, wanted);
 }
 
 /** One Markdown file can be anything. */
-async function sourceAt(path: string): Promise<ImportSource | undefined> {
+async function sourceAt(path: string, wanted: ItemKind | undefined): Promise<ImportSource | undefined> {
   if (!path.toLowerCase().endsWith(".md") || basename(path) === "SKILL.md") return { kind: "path", path };
   const kinds: ItemKind[] = ["skills", "commands", "agents", "rules"];
+  if (wanted && kinds.includes(wanted)) return { kind: "path", path, as: wanted };
   const items = kinds.map((as) => ({
     label: `$(${libraryWords[as].icon}) As a ${libraryWords[as].one}`.replace("a agent", "an agent"),
     as,
