@@ -201,7 +201,7 @@ describe("the HTTP API of the Library", function () {
       [JSON.parse(text("plugins.json")), await get("/mcps"), JSON.parse(text("opencode", "oh-my-opencode.json"))],
       [plugins, servers, { agents: { Sisyphus: {} } }],
     );
-    assert.deepEqual((await get("/openagent/config")), { ...config, hidden_agents: ["plan"] });
+    assert.deepEqual(await get("/openagent/config"), { ...config, hidden_agents: ["plan"] });
   });
 
   it("encrypts what is marked or named as secret, and shows it to its user", async () => {

@@ -73,7 +73,7 @@ describe("a user with a Library at a remote", function () {
     assert.match(readFileSync(inLibrary("skill/checking/SKILL.md"), "utf8"), /^---\nname: checking\n/);
     await page.locator(".editor-instance .view-lines").first().click();
     await page.keyboard.press("Control+A");
-    await page.keyboard.insertText("---\nname: wrong\ndescription: Checks.\n---\n\nCheck what greeting did.\n");
+    await page.keyboard.insertText("---\nname: wrong\ndescription: Checks.\n---\n\nCheck what “greeting” did.\n");
     await page.locator(".squiggly-error").first().waitFor();
     await page.keyboard.press("Control+Home");
     await page.keyboard.press("ArrowDown");
@@ -109,6 +109,8 @@ describe("a user with a Library at a remote", function () {
       (text) => text.includes('"welcome"') && !text.includes("greeting"),
     );
     assert.equal(existsSync(inLibrary("skill/greeting")), false);
+    // What may mean something else is only offered.
+    assert.match(readFileSync(inLibrary("skill/checking/SKILL.md"), "utf8"), /“greeting”/);
   });
 
   it("commits and pushes, and another clone has it", async () => {
