@@ -75,11 +75,20 @@ describe("a user with a Library at a remote", function () {
     await page.keyboard.press("Control+A");
     await page.keyboard.insertText("---\nname: wrong\ndescription: Checks.\n---\n\nCheck what “greeting” did.\n");
     await page.locator(".squiggly-error").first().waitFor();
-    await page.keyboard.press("Control+Home");
-    await page.keyboard.press("ArrowDown");
-    await page.keyboard.press("End");
-    await page.keyboard.press("Control+.");
-    await page.locator(".action-widget").getByText("checking").first().click();
+    const fix = page.locator(".action-widget").getByText("checking").first();
+    await eventually(
+      async () => {
+        await page.keyboard.press("Escape");
+        await page.locator(".editor-instance .view-line", { hasText: "name:" }).first().click();
+        await page.keyboard.press("Control+.");
+        return fix.click({ timeout: 3000 }).then(
+          () => true,
+          () => false,
+        );
+      },
+      Boolean,
+      30_000,
+    );
     await eventually(shown, (text) => text.replaceAll("\u00a0", " ").includes("name: checking"));
     await page.keyboard.press("Control+S");
     await eventually(
@@ -98,10 +107,10 @@ describe("a user with a Library at a remote", function () {
     await pickQuickItem(page, "greeting");
     await stepTitled(page, "Rename the skill “greeting”");
     await answerQuickInput(page, "welcome");
-    const preview = page.locator(".refactor-preview");
-    await preview.waitFor();
+    const apply = page.locator(".panel").getByRole("button", { name: "Apply", exact: true });
+    await apply.waitFor();
     await scene.picture(page, "library-rename");
-    await preview.getByRole("button", { name: "Apply" }).click();
+    await apply.click();
     await eventually(() => existsSync(inLibrary("skill/welcome/SKILL.md")), Boolean);
     await runCommand(page, "File: Save All");
     await eventually(
