@@ -23,9 +23,9 @@ import {
   writeSkillFile,
   type Core,
   type StoredItem,
-  type ItemKind,
 } from "../orchestrator/index.ts";
 import { marksIn } from "../protocol/sealed.ts";
+import type { ItemKind } from "../protocol/library.ts";
 import { body } from "./body.ts";
 import { gitRoutes } from "./libraryGit.ts";
 import { renameRoutes } from "./libraryRename.ts";

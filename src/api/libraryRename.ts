@@ -4,17 +4,10 @@ import { Hono } from "hono";
 import { z } from "zod";
 import { describeError, OpenAgentError } from "../base/errors.ts";
 import { replaceFile } from "../base/files.ts";
-import {
-  Catalogue,
-  nounOf,
-  rename,
-  requireWithin,
-  type Core,
-  type ItemKind,
-  type Renaming,
-} from "../orchestrator/index.ts";
+import { Catalogue, rename, requireWithin, type Core, type Renaming } from "../orchestrator/index.ts";
 import { partKinds } from "../protocol/configuration.ts";
 import type { Workspace } from "../protocol/workspace.ts";
+import { type ItemKind, nounOf } from "../protocol/library.ts";
 import { body } from "./body.ts";
 
 /** The kinds that can be renamed, by the original's words. */

@@ -1,7 +1,7 @@
 import { relative } from "node:path";
 import { describeError, OpenAgentError } from "../base/errors.ts";
 import { Catalogue, Repository, type PullOutcome, type RepositoryStatus } from "../orchestrator/index.ts";
-import { counted } from "./report.ts";
+import { counted } from "../base/counted.ts";
 import { plainText } from "./terminal.ts";
 
 /** Runs `library <verb> …` on the Library in `root`. Resolves with the exit code; 2 for a call that cannot be understood. */

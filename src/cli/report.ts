@@ -1,4 +1,5 @@
 import type { ImportReport } from "../protocol/exchange.ts";
+import { counted } from "../base/counted.ts";
 
 /** What came in and what did not, a line each. */
 export function reportText({ path, imported, skipped, missingFiles, otherTables }: ImportReport): string {
@@ -15,9 +16,4 @@ export function reportText({ path, imported, skipped, missingFiles, otherTables 
       ),
   ];
   return `${lines.join("\n")}\n`;
-}
-
-/** "1 file", "2 files". */
-export function counted(count: number, one: string): string {
-  return `${String(count)} ${one}${count === 1 ? "" : "s"}`;
 }

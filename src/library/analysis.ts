@@ -1,4 +1,5 @@
-import type { ItemKind, Place } from "./layout.ts";
+import type { ItemKind } from "../protocol/library.ts";
+import type { Place } from "./layout.ts";
 
 /** A piece of a file's text, and what is put in its place. */
 export interface TextEdit {

@@ -1,9 +1,10 @@
+import { type ItemKind } from "../protocol/library.ts";
 import { Buffer } from "node:buffer";
 import { join, sep } from "node:path";
 import { analyse, isMain } from "./analyse.ts";
 import type { Analysis, Mention, Problem } from "./analysis.ts";
 import { clashes, danglingProblem } from "./dangling.ts";
-import { layouts, pathFor, placeOf, type ItemKind, type Place } from "./layout.ts";
+import { layouts, pathFor, placeOf, type Place } from "./layout.ts";
 import { readFileText, sizeLimit, type FileText } from "./readText.ts";
 import { scan, type Scan } from "./scan.ts";
 import { newSkill } from "./skillRules.ts";

@@ -1,10 +1,11 @@
+import type { ItemKind } from "../protocol/library.ts";
 import { getLocation } from "jsonc-parser";
 import type { Catalogue } from "./catalogue.ts";
 import { knownAgents } from "./commandRules.ts";
 import { written } from "./edits.ts";
 import { headPlace } from "./frontMatter.ts";
 import { headKeys, permissionKeys, permissionLevels } from "./headKeys.ts";
-import type { ItemKind, Place } from "./layout.ts";
+import type { Place } from "./layout.ts";
 
 /** What could be written at a place, and what it replaces. */
 export interface Completion {

@@ -1,23 +1,10 @@
+import { nounOf, type ItemKind } from "../protocol/library.ts";
 import { join } from "node:path";
 import type { Fix, Mention, Problem } from "./analysis.ts";
 import type { Catalogue, Item } from "./catalogue.ts";
 import { written } from "./edits.ts";
-import { layouts, type ItemKind } from "./layout.ts";
+import { layouts } from "./layout.ts";
 import { newSkill } from "./skillRules.ts";
-
-/** What one item of a kind is called. */
-export const nounOf: Readonly<Record<ItemKind, string>> = {
-  skills: "skill",
-  commands: "command",
-  agents: "agent",
-  tools: "tool",
-  rules: "rule",
-  mcps: "MCP server",
-  plugins: "plugin",
-  templates: "workspace template",
-  scripts: "init script",
-  settings: "settings file",
-};
 
 /** That something names an item which is not there. What could be done is looked for when it is asked for. */
 export function danglingProblem(catalogue: Catalogue, path: string, kind: ItemKind, mention: Mention): Problem {

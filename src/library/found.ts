@@ -1,7 +1,7 @@
+import type { ItemKind } from "../protocol/library.ts";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseFrontMatter } from "./frontMatter.ts";
-import type { ItemKind } from "./layout.ts";
 
 /** Something that could become an item of the Library. */
 export interface Found {

@@ -1,5 +1,3 @@
-import type { ItemKind } from "./layout.ts";
-
 /** A key of the head of a Markdown file, or of a map in it. */
 export interface HeadKey {
   words: string;
@@ -67,3 +65,4 @@ export const permissionKeys: Readonly<Record<string, string>> = {
 };
 
 export const permissionLevels = ["allow", "ask", "deny"] as const;
+import type { ItemKind } from "../protocol/library.ts";

@@ -1,5 +1,5 @@
+import { nounOf } from "../protocol/library.ts";
 import type { Catalogue } from "./catalogue.ts";
-import { nounOf } from "./dangling.ts";
 import { headPlace } from "./frontMatter.ts";
 import { headKeys, permissionKeys } from "./headKeys.ts";
 

@@ -1,15 +1,15 @@
+import { nounOf, type ItemKind } from "../protocol/library.ts";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, extname, join, sep } from "node:path";
 import { describeError, OpenAgentError } from "../base/errors.ts";
 import { Catalogue } from "./catalogue.ts";
 import { copyTree } from "./copyTree.ts";
-import { nounOf } from "./dangling.ts";
 import { foundSkill, type Found } from "./found.ts";
 import { parseFrontMatter, printFrontMatter } from "./frontMatter.ts";
 import { cloneSource, type GitSource } from "./gitSource.ts";
 import { requireWithin } from "./items.ts";
-import { layouts, pathFor, type ItemKind } from "./layout.ts";
+import { layouts, pathFor } from "./layout.ts";
 import { projectItems } from "./projectItems.ts";
 import { nameProblem } from "./renaming.ts";
 import { unzip } from "./unzip.ts";

@@ -1,25 +1,12 @@
+import { type ItemKind, nounOf } from "../protocol/library.ts";
 import { chmodSync, existsSync, lstatSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { dirname, extname, isAbsolute, join, relative, sep } from "node:path";
 import { OpenAgentError, describeError } from "../base/errors.ts";
 import { replaceFile } from "../base/files.ts";
 import { parseFrontMatter } from "./frontMatter.ts";
-import { layouts, pathFor, type ItemKind } from "./layout.ts";
+import { layouts, pathFor } from "./layout.ts";
 
 /** The items of a Library as others read, write and delete them: by kind and name, and never outside of it. */
-
-/** What an item is called where a request names it. */
-const words: Readonly<Record<ItemKind, string>> = {
-  skills: "skill",
-  commands: "command",
-  agents: "agent",
-  tools: "tool",
-  rules: "rule",
-  mcps: "list of MCP servers",
-  plugins: "list of plugins",
-  templates: "workspace template",
-  scripts: "init script",
-  settings: "file of settings",
-};
 
 const markdown: readonly ItemKind[] = ["skills", "commands", "agents", "rules"];
 
@@ -99,7 +86,7 @@ function findItem(root: string, kind: ItemKind, name: string): Item | undefined 
 function requireItem(root: string, kind: ItemKind, name: string): Item {
   const item = findItem(root, kind, name);
   if (item) return item;
-  throw new OpenAgentError("item_not_found", `The Library has no ${words[kind]} “${name}”.`, { name });
+  throw new OpenAgentError("item_not_found", `The Library has no ${nounOf[kind]} “${name}”.`, { name });
 }
 
 /** The file of an item that its text is in. */
@@ -113,7 +100,7 @@ export function readItem(root: string, kind: ItemKind, name: string): Item & { t
   const file = mainFile(kind, item);
   requireWithin(root, file);
   if (!existsSync(file))
-    throw new OpenAgentError("item_not_found", `The ${words[kind]} “${name}” has no file ${layouts[kind].ending}.`);
+    throw new OpenAgentError("item_not_found", `The ${nounOf[kind]} “${name}” has no file ${layouts[kind].ending}.`);
   return { ...item, text: readFileSync(file, "utf8") };
 }
 
@@ -123,7 +110,7 @@ export function readItem(root: string, kind: ItemKind, name: string): Item & { t
  */
 export function writeItem(root: string, kind: ItemKind, name: string, text: string): Item {
   const before = findItem(root, kind, name);
-  if (markdown.includes(kind)) requireHead(text, `The ${words[kind]} “${name}”`);
+  if (markdown.includes(kind)) requireHead(text, `The ${nounOf[kind]} “${name}”`);
   const path = before ? mainFile(kind, before) : pathFor(root, kind, name);
   requireWithin(root, path);
   replaceFile(path, text);

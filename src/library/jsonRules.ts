@@ -1,8 +1,9 @@
+import type { ItemKind } from "../protocol/library.ts";
 import type { Findings, Held } from "./analysis.ts";
 import { describeError } from "../base/errors.ts";
 import { knownAgents } from "./commandRules.ts";
 import { removal, replaceText, styleOf } from "./edits.ts";
-import type { ItemKind } from "./layout.ts";
+
 import { looksSecret } from "./plainSecrets.ts";
 import { isSealed } from "../protocol/sealed.ts";
 import { serverEntry } from "./servers.ts";

@@ -1,19 +1,5 @@
 import { isAbsolute, join, relative, sep } from "node:path";
-
-/** All kinds of things that a Library holds, in the order in which they are shown. */
-export const itemKinds = [
-  "skills",
-  "commands",
-  "agents",
-  "tools",
-  "rules",
-  "mcps",
-  "plugins",
-  "templates",
-  "scripts",
-  "settings",
-] as const;
-export type ItemKind = (typeof itemKinds)[number];
+import { itemKinds, type ItemKind } from "../protocol/library.ts";
 
 /** Which item a file of a Library belongs to. */
 export interface Place {

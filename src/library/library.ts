@@ -1,10 +1,11 @@
+import { type ItemKind } from "../protocol/library.ts";
 import { basename, join } from "node:path";
 import { isPair } from "yaml";
 import { describeError } from "../base/errors.ts";
 import { partKinds, type Part, type PartKind, type PartProblem } from "../protocol/configuration.ts";
 import { Catalogue, type Item } from "./catalogue.ts";
 import { parseFrontMatter, printFrontMatter } from "./frontMatter.ts";
-import { pathFor, type ItemKind } from "./layout.ts";
+import { pathFor } from "./layout.ts";
 import { readablePart } from "./readable.ts";
 import type { Key } from "./sealed.ts";
 import { readServers, serversIn } from "./servers.ts";

@@ -1,8 +1,8 @@
+import type { ItemKind } from "../protocol/library.ts";
 import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { basename, extname, join, relative, sep } from "node:path";
 import { foundSkill, type Found } from "./found.ts";
 import { parseFrontMatter, printFrontMatter } from "./frontMatter.ts";
-import type { ItemKind } from "./layout.ts";
 
 /** Where projects keep what other agents read, besides files of instructions. */
 const places: readonly { folder: string; kind: ItemKind; claude?: true }[] = [

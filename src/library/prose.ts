@@ -1,5 +1,5 @@
+import type { ItemKind } from "../protocol/library.ts";
 import type { Findings } from "./analysis.ts";
-import type { ItemKind } from "./layout.ts";
 
 const nouns: Readonly<Record<string, ItemKind>> = {
   skill: "skills",

@@ -1,11 +1,11 @@
+import { nounOf, type ItemKind } from "../protocol/library.ts";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { OpenAgentError } from "../base/errors.ts";
 import type { TextEdit } from "./analysis.ts";
 import type { Catalogue, Item, Reference } from "./catalogue.ts";
-import { nounOf } from "./dangling.ts";
 import { written } from "./edits.ts";
-import { layouts, type ItemKind } from "./layout.ts";
+import { layouts } from "./layout.ts";
 import { skillNameProblem } from "./skillRules.ts";
 
 /** What has to be done that an item has another name. The texts are to be changed before the file is moved. */

@@ -1,8 +1,9 @@
+import { itemKinds, type ItemKind } from "../protocol/library.ts";
 import { lstatSync, readdirSync, realpathSync, type Dirent } from "node:fs";
 import { join, relative, sep } from "node:path";
 import { describeError, systemCode } from "../base/errors.ts";
 import { isMain } from "./analyse.ts";
-import { itemKinds, layouts, placeOf, type ItemKind, type Place } from "./layout.ts";
+import { layouts, placeOf, type Place } from "./layout.ts";
 
 /** What lies in a Library, by the names of its files alone. */
 export interface Scan {

@@ -1,8 +1,9 @@
+import { type ItemKind } from "../protocol/library.ts";
 import { modify } from "jsonc-parser";
 import { OpenAgentError } from "../base/errors.ts";
 import type { TextEdit } from "./analysis.ts";
 import type { Catalogue } from "./catalogue.ts";
-import { pathFor, type ItemKind } from "./layout.ts";
+import { pathFor } from "./layout.ts";
 import { readJson } from "./tree.ts";
 
 /**

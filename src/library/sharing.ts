@@ -1,3 +1,4 @@
+import { type ItemKind } from "../protocol/library.ts";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { extname, join, relative, sep } from "node:path";
 import { zipSync, type Zippable } from "fflate";
@@ -6,7 +7,7 @@ import { fields } from "../base/fields.ts";
 import { replaceFile } from "../base/files.ts";
 import { copyTree } from "./copyTree.ts";
 import { requireWithin } from "./items.ts";
-import { layouts, type ItemKind } from "./layout.ts";
+import { layouts } from "./layout.ts";
 import { isSealed } from "../protocol/sealed.ts";
 
 /** An item of the Library, to be given to others. */

@@ -38,9 +38,7 @@ export {
 } from "../library/editorServers.ts";
 export { Catalogue, type Item, type Reference } from "../library/catalogue.ts";
 export type { Fix, Problem, TextEdit } from "../library/analysis.ts";
-export type { ItemKind } from "../library/layout.ts";
 export { complete, type Completion } from "../library/completing.ts";
-export { nounOf } from "../library/dangling.ts";
 export { hover } from "../library/hovering.ts";
 export { creatableKinds, newItem, type CreatableKind } from "../library/newItem.ts";
 export { editsOfShared } from "../library/sharedFiles.ts";

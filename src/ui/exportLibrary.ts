@@ -1,3 +1,4 @@
+import { nounOf } from "../protocol/library.ts";
 import { homedir } from "node:os";
 import { extname, join } from "node:path";
 import * as vscode from "vscode";
@@ -12,7 +13,7 @@ export async function shareLibraryItem(library: Library, argument: unknown): Pro
   if (!item) return;
   const { itemKind: kind, name, path } = item;
   const shared = { kind, name, path };
-  const title = `Export the ${libraryWords[kind].one} “${name}”`;
+  const title = `Export the ${nounOf[kind]} “${name}”`;
   const { shareFolder, sharedName, shareItem } = await import("../orchestrator/index.ts");
   const form = isFolderItem(item) ? await askForm(title) : "file";
   if (form === undefined) return;

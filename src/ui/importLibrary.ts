@@ -1,7 +1,8 @@
 import { basename } from "node:path";
 import * as vscode from "vscode";
 import { OpenAgentError } from "../base/errors.ts";
-import type { Candidate, Gathered, ImportSource, ItemKind } from "../orchestrator/index.ts";
+import type { Candidate, Gathered, ImportSource } from "../orchestrator/index.ts";
+import { type ItemKind, nounOf } from "../protocol/library.ts";
 import type { Handler } from "./commands.ts";
 import { shareLibraryItem } from "./exportLibrary.ts";
 import type { Library } from "./library.ts";
@@ -104,7 +105,7 @@ async function sourceAt(path: string, wanted: ItemKind | undefined): Promise<Imp
   const kinds: ItemKind[] = ["skills", "commands", "agents", "rules"];
   if (wanted && kinds.includes(wanted)) return { kind: "path", path, as: wanted };
   const items = kinds.map((as) => ({
-    label: `$(${libraryWords[as].icon}) As a ${libraryWords[as].one}`.replace("a agent", "an agent"),
+    label: `$(${libraryWords[as].icon}) As a ${nounOf[as]}`.replace("a agent", "an agent"),
     as,
   }));
   const chosen = await vscode.window.showQuickPick(items, { title, placeHolder: `What ${basename(path)} is` });
@@ -138,9 +139,7 @@ async function takeIn(library: Library, { candidates, problems }: Gathered): Pro
 function choose(candidates: readonly Candidate[]): Promise<Candidate[] | undefined> {
   const items = candidates.map((one) => ({
     label: `$(${libraryWords[one.kind].icon}) ${one.name}`,
-    description: [libraryWords[one.kind].one, one.exists ? "there is one of this name" : ""]
-      .filter(Boolean)
-      .join(" · "),
+    description: [nounOf[one.kind], one.exists ? "there is one of this name" : ""].filter(Boolean).join(" · "),
     detail: one.notes.join(" "),
     picked: !one.exists,
     one,
@@ -193,7 +192,7 @@ function countOf(files: number): string {
 }
 
 function reviewItems({ kind, name, files, notes }: Candidate): ReviewItem[] {
-  const heading = { label: `${libraryWords[kind].one} ${name}`, kind: vscode.QuickPickItemKind.Separator };
+  const heading = { label: `${nounOf[kind]} ${name}`, kind: vscode.QuickPickItemKind.Separator };
   const said = notes.map((note) => ({ label: `$(info) ${note}` }));
   const shown = [...files].sort((one, other) => Number(other.runs) - Number(one.runs));
   const lines = shown.map((file) => ({
@@ -209,7 +208,7 @@ function sizeOf(bytes: number): string {
 }
 
 async function mayReplace({ kind, name }: Candidate): Promise<boolean> {
-  const words = `Replace the ${libraryWords[kind].one} “${name}”?`;
+  const words = `Replace the ${nounOf[kind]} “${name}”?`;
   const detail = "All that the Library has of it goes. What is in a commit of its repository stays there.";
   const chosen = await vscode.window.showWarningMessage(words, { modal: true, detail }, "Replace");
   return chosen === "Replace";

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import * as vscode from "vscode";
 import type { RepositoryStatus } from "../orchestrator/index.ts";
+import { counted } from "../base/counted.ts";
 import type { App } from "./app.ts";
 import type { Handler } from "./commands.ts";
 import { openInGit } from "./gitExtension.ts";
@@ -9,7 +10,7 @@ import { withProgress, type LibraryGit } from "./libraryGit.ts";
 import { openFolder } from "./openFiles.ts";
 import { setUpLibrary } from "./setUpLibrary.ts";
 import { syncLibrary, withLogin } from "./syncLibrary.ts";
-import { counted, plainLabel } from "./words.ts";
+import { plainLabel } from "./words.ts";
 
 const scheme = "open-agent-library";
 

@@ -1,8 +1,9 @@
 import { basename, dirname } from "node:path";
 import * as vscode from "vscode";
 import { OpenAgentError } from "../base/errors.ts";
+import { nounOf } from "../protocol/library.ts";
 import type { Library } from "./library.ts";
-import { isFolderItem, libraryWords, fileOf, sharesFile, type ItemNode, type LibraryNode } from "./libraryNodes.ts";
+import { isFolderItem, fileOf, sharesFile, type ItemNode, type LibraryNode } from "./libraryNodes.ts";
 import { report } from "./problems.ts";
 
 const ownType = "application/vnd.code.tree.openagent.library";
@@ -64,14 +65,14 @@ export class LibraryDrops implements vscode.TreeDragAndDropController<LibraryNod
     if (node.kind === "file") return folderOf(target);
     if (node.kind === "group" || target.kind === "file" || node.itemKind === target.itemKind) return undefined;
     if (!alike.includes(node.itemKind) || !alike.includes(target.itemKind)) {
-      const words = `A ${libraryWords[node.itemKind].one} cannot become a ${libraryWords[target.itemKind].one}.`;
+      const words = `A ${nounOf[node.itemKind]} cannot become a ${nounOf[target.itemKind]}.`;
       throw new OpenAgentError("invalid_input", words);
     }
     return await this.#agreed(node, target.itemKind);
   }
 
   async #agreed(node: ItemNode, itemKind: ItemNode["itemKind"]): Promise<vscode.Uri | undefined> {
-    const question = `Make the ${libraryWords[node.itemKind].one} “${node.name}” a ${libraryWords[itemKind].one}?`;
+    const question = `Make the ${nounOf[node.itemKind]} “${node.name}” a ${nounOf[itemKind]}?`;
     const detail = "Its file is moved as it is. What names it under its old kind becomes a problem that is shown.";
     if ((await vscode.window.showWarningMessage(question, { modal: true, detail }, "Move")) !== "Move")
       return undefined;

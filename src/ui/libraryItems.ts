@@ -1,7 +1,8 @@
 import { basename, dirname, isAbsolute, join, relative } from "node:path";
 import * as vscode from "vscode";
 import { OpenAgentError } from "../base/errors.ts";
-import type { Catalogue, CreatableKind, ItemKind } from "../orchestrator/index.ts";
+import type { Catalogue, CreatableKind } from "../orchestrator/index.ts";
+import { type ItemKind, nounOf } from "../protocol/library.ts";
 import type { Handler } from "./commands.ts";
 import type { Library } from "./library.ts";
 import {
@@ -87,7 +88,7 @@ export async function itemOf(
   });
   const choices = items.filter(fits).map((item) => ({
     label: `$(${libraryWords[item.itemKind].icon}) ${item.name}`,
-    description: libraryWords[item.itemKind].one,
+    description: nounOf[item.itemKind],
     ...(item.description !== undefined && { detail: item.description }),
     item,
   }));
@@ -114,7 +115,7 @@ async function newItem(library: Library, view: LibraryView, argument: unknown): 
   const catalogue = await library.catalogue();
   const kind = await kindOf(argument, [...core.creatableKinds, "mcps", "plugins"]);
   if (kind === undefined || kind === "settings") return;
-  const { one } = libraryWords[kind];
+  const one = nounOf[kind];
   const name = await askName(`New ${one}`, "", (text) => core.nameProblem(kind, text) ?? taken(catalogue, kind, text));
   if (name === undefined) return;
   const edit = await creation(catalogue, kind, name);
@@ -147,7 +148,7 @@ async function creation(catalogue: Catalogue, kind: ItemKind, name: string): Pro
 async function kindOf(argument: unknown, kinds: readonly ItemKind[]): Promise<ItemKind | undefined> {
   if (isLibraryNode(argument) && argument.kind !== "file") return argument.itemKind;
   const items = kinds.map((itemKind) => ({
-    label: `$(${libraryWords[itemKind].icon}) ${libraryWords[itemKind].one.replace(/^\w/, (letter) => letter.toUpperCase())}`,
+    label: `$(${libraryWords[itemKind].icon}) ${nounOf[itemKind].replace(/^\w/, (letter) => letter.toUpperCase())}`,
     itemKind,
   }));
   return (await vscode.window.showQuickPick(items, { title: "New in the Library" }))?.itemKind;
@@ -155,7 +156,7 @@ async function kindOf(argument: unknown, kinds: readonly ItemKind[]): Promise<It
 
 function taken(catalogue: Catalogue, kind: ItemKind, text: string): string | undefined {
   const same = catalogue.items(kind).find(({ name }) => name.toLowerCase() === text.toLowerCase());
-  return same && `There is a ${libraryWords[kind].one} “${same.name}” already.`;
+  return same && `There is a ${nounOf[kind]} “${same.name}” already.`;
 }
 
 async function askName(

@@ -1,5 +1,6 @@
 import * as vscode from "vscode";
 import type { Catalogue, Completion, Item, Problem, Reference } from "../orchestrator/index.ts";
+import { nounOf } from "../protocol/library.ts";
 import { workspaceEditOf } from "./libraryEdits.ts";
 import { LibraryLenses } from "./libraryLenses.ts";
 import { mainFile, type Library } from "./library.ts";
@@ -71,7 +72,7 @@ const symbols: Readonly<Record<string, vscode.CompletionItemKind>> = {
 
 function completions(library: Library): vscode.CompletionItemProvider["provideCompletionItems"] {
   return async (document, position) => {
-    const { complete, nounOf } = await import("../orchestrator/index.ts");
+    const { complete } = await import("../orchestrator/index.ts");
     const catalogue = await library.catalogue();
     const itemOf = ({ label, kind, detail, text, start, end }: Completion) => {
       const symbol = symbols[kind] ?? vscode.CompletionItemKind.Reference;

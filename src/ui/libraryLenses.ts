@@ -1,5 +1,5 @@
+import type { ItemKind } from "../protocol/library.ts";
 import * as vscode from "vscode";
-import type { ItemKind } from "../orchestrator/index.ts";
 import { mainFile, type Library } from "./library.ts";
 import { locationsOf } from "./libraryLanguage.ts";
 import type { LibraryRenames } from "./libraryRenames.ts";

@@ -1,5 +1,6 @@
 import * as vscode from "vscode";
-import type { Item, ItemKind } from "../orchestrator/index.ts";
+import type { Item } from "../orchestrator/index.ts";
+import type { ItemKind } from "../protocol/library.ts";
 import { mainFile } from "./library.ts";
 
 /** A place in the tree of the Library. */
@@ -27,21 +28,20 @@ export interface FileNode {
 interface KindWords {
   /** The group's heading. */
   title: string;
-  one: string;
   icon: string;
 }
 
 export const libraryWords: Readonly<Record<ItemKind, KindWords>> = {
-  skills: { title: "Skills", one: "skill", icon: "mortar-board" },
-  commands: { title: "Commands", one: "command", icon: "terminal" },
-  agents: { title: "Agents", one: "agent", icon: "robot" },
-  tools: { title: "Tools", one: "tool", icon: "tools" },
-  rules: { title: "Rules", one: "rule", icon: "law" },
-  mcps: { title: "MCP Servers", one: "MCP server", icon: "server" },
-  plugins: { title: "Plugins", one: "plugin", icon: "plug" },
-  templates: { title: "Workspace Templates", one: "workspace template", icon: "layout" },
-  scripts: { title: "Init Scripts", one: "init script", icon: "file-code" },
-  settings: { title: "Settings", one: "settings file", icon: "settings-gear" },
+  skills: { title: "Skills", icon: "mortar-board" },
+  commands: { title: "Commands", icon: "terminal" },
+  agents: { title: "Agents", icon: "robot" },
+  tools: { title: "Tools", icon: "tools" },
+  rules: { title: "Rules", icon: "law" },
+  mcps: { title: "MCP Servers", icon: "server" },
+  plugins: { title: "Plugins", icon: "plug" },
+  templates: { title: "Workspace Templates", icon: "layout" },
+  scripts: { title: "Init Scripts", icon: "file-code" },
+  settings: { title: "Settings", icon: "settings-gear" },
 };
 
 export function isLibraryNode(argument: unknown): argument is LibraryNode {

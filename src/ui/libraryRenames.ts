@@ -1,7 +1,9 @@
 import * as vscode from "vscode";
 import { partKinds } from "../protocol/configuration.ts";
 import type { Workspace } from "../protocol/workspace.ts";
-import type { Catalogue, CommandInput, Core, ItemKind } from "../orchestrator/index.ts";
+import type { Catalogue, CommandInput, Core } from "../orchestrator/index.ts";
+import { type ItemKind, nounOf } from "../protocol/library.ts";
+import { counted } from "../base/counted.ts";
 import type { App } from "./app.ts";
 import type { Library } from "./library.ts";
 import { workspaceEditOf } from "./libraryEdits.ts";
@@ -39,7 +41,7 @@ export class LibraryRenames implements vscode.Disposable {
 
   /** Everything that a rename changes in the Library. Throws where an item cannot be called so. */
   async edit(kind: ItemKind, name: string, newName: string): Promise<vscode.WorkspaceEdit> {
-    const { rename, nounOf } = await import("../orchestrator/index.ts");
+    const { rename } = await import("../orchestrator/index.ts");
     const catalogue = await this.#library.catalogue();
     const { edits, move } = rename(catalogue, kind, name, newName);
     const label = `Rename the ${nounOf[kind]} “${name}” to “${newName}”`;
@@ -57,7 +59,7 @@ export class LibraryRenames implements vscode.Disposable {
 
   /** Asks for another name of an item, and renames it with all that names it: one edit, which can be undone. */
   async rename(kind: ItemKind, name: string): Promise<void> {
-    const { nameProblem, nounOf } = await import("../orchestrator/index.ts");
+    const { nameProblem } = await import("../orchestrator/index.ts");
     const catalogue = await this.#library.catalogue();
     const newName = await vscode.window.showInputBox({
       title: `Rename the ${nounOf[kind]} “${name}”`,
@@ -102,8 +104,10 @@ export class LibraryRenames implements vscode.Disposable {
         ? core.store.list({ agent: name, limit: 1_000 }).filter((head) => head.agent === name && !head.busy)
         : [];
     if (workspaces.length + missions.length === 0) return;
-    const { nounOf } = await import("../orchestrator/index.ts");
-    const counts = [count(workspaces.length, "workspace"), count(missions.length, "mission")].filter(Boolean);
+    const counts = [
+      workspaces.length > 0 ? counted(workspaces.length, "workspace") : "",
+      missions.length > 0 ? counted(missions.length, "mission") : "",
+    ].filter((word) => word !== "");
     const verb = workspaces.length + missions.length === 1 ? "names" : "name";
     const words = `${counts.join(" and ")} still ${verb} the ${nounOf[kind]} “${name}”.`;
     const change = `Change to “${newName}”`;
@@ -127,14 +131,9 @@ function promptFor(catalogue: Catalogue, kind: ItemKind, name: string): string {
   const places = catalogue.references(kind, name).filter(({ own }) => !own);
   if (places.length === 0) return "Nothing else in the Library names it.";
   const files = new Set(places.map(({ path }) => path)).size;
-  return `With it are changed ${count(places.length, "reference")} in ${count(files, "file")}.`;
+  return `With it are changed ${counted(places.length, "reference")} in ${counted(files, "file")}.`;
 }
 
 function isDone(catalogue: Catalogue, { kind, name, newName }: Pending): boolean {
   return !catalogue.item(kind, name) && catalogue.item(kind, newName) !== undefined;
-}
-
-function count(number: number, noun: string): string {
-  if (number === 0) return "";
-  return number === 1 ? `1 ${noun}` : `${String(number)} ${noun}s`;
 }

@@ -3,12 +3,13 @@ import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import * as vscode from "vscode";
 import { OpenAgentError } from "../base/errors.ts";
-import type { ItemKind } from "../orchestrator/index.ts";
+import type { ItemKind } from "../protocol/library.ts";
+import { counted } from "../base/counted.ts";
 import type { App } from "./app.ts";
 import { openInGit, wantsLogin } from "./gitExtension.ts";
 import { usualLibraryFolder, type Library } from "./library.ts";
 import { withProgress, type LibraryGit } from "./libraryGit.ts";
-import { counted, plainLabel } from "./words.ts";
+import { plainLabel } from "./words.ts";
 
 const title = "Set Up Library";
 

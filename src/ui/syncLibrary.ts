@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import * as vscode from "vscode";
 import type { JoinOutcome, PullOutcome } from "../orchestrator/index.ts";
+import { counted } from "../base/counted.ts";
 import type { App } from "./app.ts";
 import { openConflict, openInGit, wantsLogin, type GitRepository } from "./gitExtension.ts";
 import { withProgress, type LibraryGit } from "./libraryGit.ts";
-import { counted } from "./words.ts";
 
 type Diverged = Extract<PullOutcome, { kind: "diverged" }>;
 

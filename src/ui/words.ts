@@ -55,11 +55,6 @@ export function plainLabel(text: string): string {
   return text.replaceAll("$(", "$\u2060(");
 }
 
-/** "1 commit", "2 commits". */
-export function counted(count: number, one: string): string {
-  return `${String(count)} ${one}${count === 1 ? "" : "s"}`;
-}
-
 export function money(dollars: number): string {
   if (dollars === 0) return "";
   return dollars < 0.01 ? "<$0.01" : `$${dollars.toFixed(2)}`;
