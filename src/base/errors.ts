@@ -61,6 +61,9 @@ export type ErrorCode =
   | "item_not_found"
   | "item_exists"
   | "git_failed"
+  // desktops
+  | "desktop_unavailable"
+  | "desktop_failed"
   // the caller
   | "invalid_input"
   | "untrusted"

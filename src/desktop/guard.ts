@@ -1,0 +1,141 @@
+/**
+ * What starts a display where it is to run, and stays beside it: a shell script, since a container has nothing more.
+ *
+ * Its arguments are the display's folder, its size, and the seconds that it is kept with nobody holding it. It holds on as
+ * long as somebody has the pipe `hold` in the folder open for writing; `end` in that pipe ends the display at once, and
+ * `keep N` keeps it for N seconds from then. It says one line when the display is ready, `ready` and then the number of
+ * the display, its process, the size and the names of server and window manager; `missing` where there is no server, and
+ * `failed` with what the server has said. The folder's file `display` has what came after `ready`.
+ *
+ * The number is ours once the X server has its lock file. With `-displayfd` a server takes no lock, and without the
+ * abstract socket it would take the socket of another one. When this script is killed, the system ends the server by a
+ * signal on which that cleans up behind itself; when the server is killed, this script does.
+ */
+const guardScript = String.raw`
+folder=$1 size=$2 grace=$3 watch=$4
+cd "$folder" || exit 1
+exec 0</dev/null
+x= n= w= v=
+die=
+setpriv --pdeathsig TERM true 2>/dev/null && die='setpriv --pdeathsig TERM'
+
+# The lock and the socket of a display whose server is gone, if that server was ours.
+sweep() {
+  [ -n "$1" ] && [ -n "$2" ] && [ -e "/tmp/.X$1-lock" ] || return 0
+  read -r holder <"/tmp/.X$1-lock" || return 0
+  [ "$holder" = "$2" ] && ! kill -0 "$2" 2>/dev/null && rm -f "/tmp/.X$1-lock" "/tmp/.X11-unix/X$1"
+}
+
+finish() {
+  trap '' TERM INT HUP
+  for one in $v $w $x; do kill "$one" 2>/dev/null; done
+  i=0
+  while [ $i -lt 100 ] && [ -n "$x" ] && kill -0 "$x" 2>/dev/null; do sleep 0.02; i=$((i + 1)); done
+  [ -n "$x" ] && kill -KILL "$x" 2>/dev/null
+  [ -n "$x" ] && wait "$x" 2>/dev/null
+  sweep "$n" "$x"
+  [ -n "$reader" ] && kill "$reader" 2>/dev/null
+  rm -f display hold vnc.sock limit
+}
+reader=
+trap 'finish; exit 0' TERM INT HUP
+
+[ -f display ] && read -r n x rest <display && sweep "$n" "$x"
+n= x=
+rm -f display hold vnc.sock limit
+mkfifo -m 600 hold || exit 1
+
+if command -v Xtigervnc >/dev/null; then server=Xtigervnc
+elif command -v Xvfb >/dev/null && command -v x11vnc >/dev/null; then server=Xvfb
+else echo missing; finish; exit 1
+fi
+
+start() {
+  common="-nolisten tcp -nolisten local -auth $PWD/authority -noreset -dpi 96"
+  if [ $server = Xtigervnc ]; then
+    $die Xtigervnc ":$n" -geometry "$size" -depth 24 -SecurityTypes None -rfbport -1 -rfbunixpath "$PWD/vnc.sock" \
+      -rfbunixmode 0600 -AlwaysShared -desktop "Open Agent" $common >log 2>&1 &
+  else
+    $die Xvfb ":$n" -screen 0 "$size"x24 $common >log 2>&1 &
+  fi
+  x=$!
+  i=0
+  while [ $i -lt 500 ] && kill -0 $x 2>/dev/null; do
+    if [ $server = Xtigervnc ] && [ -S vnc.sock ]; then return 0; fi
+    if [ $server = Xvfb ] && [ -S "/tmp/.X11-unix/X$n" ]; then return 0; fi
+    sleep 0.01; i=$((i + 1))
+  done
+  kill $x 2>/dev/null; wait $x 2>/dev/null; x=
+  return 1
+}
+
+n=99 tries=0
+while :; do
+  while [ -e "/tmp/.X$n-lock" ] || [ -e "/tmp/.X11-unix/X$n" ]; do n=$((n + 1)); done
+  start && break
+  tries=$((tries + 1))
+  # Another server was quicker with this number.
+  if [ $tries -lt 20 ] && grep -q 'already active' log; then continue; fi
+  echo "failed $(tail -n 3 log | tr '\n' ' ')"
+  n=; finish; exit 1
+done
+
+export DISPLAY=":$n" XAUTHORITY="$PWD/authority"
+if [ $server = Xvfb ]; then
+  $die x11vnc -display ":$n" -unixsock "$PWD/vnc.sock" -rfbport 0 -forever -shared -nopw -xkb -quiet >>log 2>&1 &
+  v=$!
+  i=0
+  while [ $i -lt 500 ] && ! [ -S vnc.sock ] && kill -0 $v 2>/dev/null; do sleep 0.01; i=$((i + 1)); done
+  if ! [ -S vnc.sock ]; then
+    echo "failed $(tail -n 3 log | tr '\n' ' ')"
+    finish; exit 1
+  fi
+  chmod 600 vnc.sock
+fi
+manager=none
+for one in openbox i3; do
+  if command -v $one >/dev/null; then manager=$one; $die $one >/dev/null 2>&1 & w=$!; break; fi
+done
+echo "$n $x $size $server $manager $w" >display.new && mv display.new display
+echo "ready $(cat display)"
+exec >/dev/null
+
+$die sh -c "$watch" watch $$ "$grace" & reader=$!
+wait $x
+finish
+exit 3
+`;
+
+/**
+ * Waits until nobody has held the display for so long, or somebody says that it is to end; then ends the guard. Opening the
+ * pipe waits for somebody who holds it, so that is done beside the timer, and stops it.
+ */
+const watchScript = String.raw`
+main=$1 grace=$2 limit=10
+timer= r=
+trap 'kill -KILL $timer $r 2>/dev/null; exit' TERM
+while :; do
+  sleep "$limit" & timer=$!
+  (
+    exec 3<hold
+    kill $timer 2>/dev/null
+    limit=$grace
+    while read -r word seconds <&3; do
+      case $word in
+        end) exit 1 ;;
+        keep) limit=$seconds ;;
+      esac
+    done
+    echo "$limit" >limit
+  ) & r=$!
+  wait $timer && { kill -KILL $r; break; }
+  wait $r || break
+  read -r limit <limit
+done
+kill -TERM "$main"
+`;
+
+/** What runs a display in a folder that is there and holds its cookie. The same where a container sees that folder. */
+export function guardCommand(folder: string, size: string, graceSeconds: number): string[] {
+  return ["/bin/sh", "-c", guardScript, "desktop", folder, size, String(graceSeconds), watchScript];
+}
