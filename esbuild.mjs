@@ -86,6 +86,15 @@ const bundles = [
     sourcemap: false,
     define: { OPEN_AGENT_VERSION: JSON.stringify(version) },
   },
+  // A desktop for the agent. Runs where the tools of a workspace do.
+  {
+    ...node,
+    entryPoints: ["src/mcp/desktop/main.ts"],
+    outfile: "dist/desktopMcp.js",
+    format: "esm",
+    sourcemap: false,
+    define: { OPEN_AGENT_VERSION: JSON.stringify(version) },
+  },
   // Runs inside OpenCode.
   {
     ...common,

@@ -23,6 +23,12 @@ const layers = [
     packages: ["fflate", "jsonc-parser", "simple-git", "yaml", "yauzl", "zod"],
   },
   { folder: "src/workspace", may: ["src/base", "src/protocol"], packages: ["zod"] },
+  { folder: "src/desktop", may: ["src/base", "src/protocol"] },
+  {
+    folder: "src/mcp/desktop",
+    may: ["src/base", "src/protocol", "src/desktop", "src/mcp"],
+    packages: ["@modelcontextprotocol/server", "zod"],
+  },
   { folder: "src/mcp", may: ["src/base", "src/protocol"], packages: ["@modelcontextprotocol/server", "zod"] },
   {
     folder: "src/orchestrator",

@@ -298,6 +298,7 @@ const statuses: Partial<Record<ErrorCode, 400 | 404 | 409 | 503>> = {
   workspace_not_found: 404,
   workspace_not_ready: 409,
   workspace_unavailable: 503,
+  desktop_unavailable: 503,
   no_leader: 503,
   opencode_missing: 503,
   opencode_unreachable: 503,

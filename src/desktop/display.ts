@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { closeSync, constants, existsSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { sleep } from "../base/async.ts";
 import { OpenAgentError, systemCode } from "../base/errors.ts";
@@ -47,7 +47,10 @@ export function parseSize(words: string): { width: number; height: number } {
   const [, width = 0, height = 0] = (/^\s*(\d{1,5})\s*x\s*(\d{1,5})(?:x\d+)?\s*$/i.exec(words) ?? []).map(Number);
   if ([width, height].every((side) => side >= leastSide && side <= mostSide)) return { width, height };
   const range = `${String(leastSide)} to ${String(mostSide)}`;
-  throw new OpenAgentError("invalid_input", `“${words}” is no size of a desktop. Write it as 1280x720; a side has ${range} pixels.`);
+  throw new OpenAgentError(
+    "invalid_input",
+    `“${words}” is no size of a desktop. Write it as 1280x720; a side has ${range} pixels.`,
+  );
 }
 
 /**
@@ -76,7 +79,7 @@ export async function startDisplay(options: DisplayOptions): Promise<Display> {
     guard.kill();
     throw error;
   } finally {
-    guard.stdout?.destroy();
+    guard.stdout.destroy();
   }
 }
 
@@ -160,8 +163,7 @@ function parseDisplay(folder: string, words: string): Display | undefined {
     authority: join(folder, "authority"),
     pid: Number(pid),
     server,
-    windowManager:
-      manager === "openbox" || manager === "i3" ? { name: manager, pid: Number(managerPid) } : undefined,
+    windowManager: manager === "openbox" || manager === "i3" ? { name: manager, pid: Number(managerPid) } : undefined,
   };
 }
 

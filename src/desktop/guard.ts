@@ -38,7 +38,14 @@ finish() {
   rm -f display hold vnc.sock limit
 }
 reader=
-trap 'finish; exit 0' TERM INT HUP
+# Ended by somebody: nothing is left to be told.
+depart() {
+  finish
+  rm -rf authority log taken browser
+  rmdir "$PWD" 2>/dev/null
+  exit 0
+}
+trap depart TERM INT HUP
 
 [ -f display ] && read -r n x rest <display && sweep "$n" "$x"
 n= x=

@@ -16,7 +16,15 @@ interface Instructions {
 /** What keys, tokens and passwords are commonly called; as in `guard.ts`. */
 const secretName = /(^|_)(API_?KEY|KEY|KEY_ID|TOKEN|SECRET|PASSWORD|PASSWD|PAT|CREDENTIALS?)$|BEARER_TOKEN/i;
 
-const ours = ["BUN_BE_BUN", "OPEN_AGENT_GUARD", "OPEN_AGENT_API_URL", "OPEN_AGENT_API_TOKEN", "OPEN_AGENT_WORKSPACE"];
+const ours = [
+  "BUN_BE_BUN",
+  "OPEN_AGENT_GUARD",
+  "OPEN_AGENT_API_URL",
+  "OPEN_AGENT_API_TOKEN",
+  "OPEN_AGENT_WORKSPACE",
+  "OPEN_AGENT_DESKTOP_FOLDER",
+  "OPEN_AGENT_DESKTOP_GRACE",
+];
 
 /** `OPEN_AGENT_GUARD` among the variables holds the instructions, as JSON. */
 export function commandEnvironment(own: NodeJS.ProcessEnv): NodeJS.ProcessEnv {

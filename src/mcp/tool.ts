@@ -16,11 +16,11 @@ export interface Place {
   library: { url: string; token: string } | undefined;
 }
 
-/** A call of a tool. */
-export interface Call extends Place {
+/** A call of a tool: what the tools work with, and when to stop. */
+export type Call<Where = Place> = Where & {
   /** Aborts when the caller wants no answer any more. */
   signal: AbortSignal;
-}
+};
 
 export interface Answer {
   text: string;
@@ -28,17 +28,19 @@ export interface Answer {
   note?: string | undefined;
   /** The answer says what went wrong. */
   failed?: boolean;
+  /** A PNG that comes after the text. */
+  picture?: Buffer;
 }
 
 /** A tool, to be put into a server. What its `run` throws becomes an answer that says so. */
-export type Tool = (server: McpServer, place: Place) => void;
+export type Tool<Where = Place> = (server: McpServer, place: Where) => void;
 
-export function tool<Input extends z.ZodObject>(
+export function tool<Input extends z.ZodObject, Where extends object = Place>(
   name: string,
   description: string,
   input: Input,
-  run: (args: z.output<Input>, call: Call) => Promise<Answer> | Answer,
-): Tool {
+  run: (args: z.output<Input>, call: Call<Where>) => Promise<Answer> | Answer,
+): Tool<Where> {
   return (server, place) => {
     const inputSchema: z.ZodObject = input;
     server.registerTool(name, { description, inputSchema }, async (args, context) => {
@@ -72,10 +74,13 @@ function reportProgress({ _meta, notify, signal }: ServerContext["mcpReq"]): Nod
   }, progressMs);
 }
 
-function result({ text, note, failed }: Answer) {
+function result({ text, note, failed, picture }: Answer) {
   const content = [text, note].filter((part) => part !== undefined && part !== "");
   return {
-    content: content.map((part) => ({ type: "text" as const, text: part ?? "" })),
+    content: [
+      ...content.map((part) => ({ type: "text" as const, text: part ?? "" })),
+      ...(picture ? [{ type: "image" as const, data: picture.toString("base64"), mimeType: "image/png" }] : []),
+    ],
     ...(failed === true && { isError: true }),
   };
 }

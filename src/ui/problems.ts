@@ -95,6 +95,8 @@ function waysOut(error: OpenAgentError): Way[] {
     case "worktree_failed":
     case "item_not_found":
     case "item_exists":
+    case "desktop_unavailable":
+    case "desktop_failed":
       return [];
     case "git_failed":
       return waysOutOfGit[error.detail["problem"] ?? ""] ?? [];

@@ -29,7 +29,7 @@ describe("the package", function () {
       /^dist\/(guard|launch|toolPackage)\.js$/,
       /^dist\/bridge\.js$/,
       /^dist\/egress\.js$/,
-      /^dist\/workspaceMcp\.js$/,
+      /^dist\/(workspace|desktop)Mcp\.js$/,
       /^dist\/webview\/(main\.js|main\.css|codicon\.ttf)$/,
       new RegExp(`^dist/native/${process.platform}-${process.arch}\\.node$`),
     ];

@@ -1,0 +1,27 @@
+import { z } from "zod";
+import { tool, type Answer, type Call, type Tool } from "../tool.ts";
+import type { Sessions } from "./sessions.ts";
+
+/** What the tools of a desktop work with. */
+export interface Desk {
+  sessions: Sessions;
+}
+
+export type DeskTool = Tool<Desk>;
+
+/** A tool of a desktop. */
+export function desktopTool<Input extends z.ZodObject>(
+  name: string,
+  description: string,
+  input: Input,
+  run: (args: z.output<Input>, call: Call<Desk>) => Promise<Answer>,
+): DeskTool {
+  return tool<Input, Desk>(name, description, input, run);
+}
+
+export const display = z.string().describe("The display, as desktop_start_session gave it, such as :99");
+
+/** What a tool of the original answers: one line of JSON. */
+export function json(fields: object): Answer {
+  return { text: JSON.stringify(fields) };
+}

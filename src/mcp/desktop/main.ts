@@ -1,0 +1,56 @@
+/**
+ * A desktop for the agent: an MCP server on its standard streams, started by OpenCode where the agent works. Runs on
+ * Node.js, and on the runtime that OpenCode's executable carries, with what a container has.
+ *
+ * `OPEN_AGENT_DESKTOP_FOLDER` names a short path where the folders of displays lie, in which a server that is started
+ * again finds them; `DESKTOP_RESOLUTION` their size; `OPEN_AGENT_DESKTOP_GRACE` the seconds that a display is kept after
+ * this server's end. `OPEN_AGENT_WORKSPACE` is the folder that programs start in. For `OPEN_AGENT_GUARD` see
+ * `../environment.ts`.
+ */
+import { resolve } from "node:path";
+import { McpServer } from "@modelcontextprotocol/server";
+import { serveStdio, StdioServerTransport } from "@modelcontextprotocol/server/stdio";
+import { describeError } from "../../base/errors.ts";
+import { commandEnvironment } from "../environment.ts";
+import { computer } from "./computer.ts";
+import { handTools } from "./handTools.ts";
+import { Sessions } from "./sessions.ts";
+import { startSession, stopSession } from "./sessionTools.ts";
+import { viewTools } from "./viewTools.ts";
+
+declare const OPEN_AGENT_VERSION: string;
+
+const tools = [startSession, stopSession, ...viewTools, ...handTools, computer];
+const [defaultSize, defaultGrace] = ["1280x720", 600];
+
+serve(process.env);
+
+function serve(environment: NodeJS.ProcessEnv): void {
+  const grace = Number(environment["OPEN_AGENT_DESKTOP_GRACE"] ?? defaultGrace);
+  const folder = environment["OPEN_AGENT_DESKTOP_FOLDER"];
+  const sessions = new Sessions({
+    folder: folder ? resolve(folder) : undefined,
+    workspace: resolve(environment["OPEN_AGENT_WORKSPACE"] ?? "."),
+    size: environment["DESKTOP_RESOLUTION"] ?? defaultSize,
+    graceSeconds: Number.isFinite(grace) && grace >= 0 ? Math.round(grace) : defaultGrace,
+    environment: commandEnvironment(environment),
+  });
+  const end = (): void => {
+    sessions.letGo();
+    process.exit(0);
+  };
+  const say = (error: unknown): void => void process.stderr.write(`${describeError(error)}\n`);
+  serveStdio(
+    () => {
+      const server = new McpServer({ name: "desktop", version: OPEN_AGENT_VERSION });
+      for (const add of tools) add(server, { sessions });
+      return server;
+    },
+    { transport: new StdioServerTransport(process.stdin, process.stdout), onerror: say },
+  );
+  process.stdin.once("end", end).once("close", end).once("error", end);
+  process.stdout.once("error", end);
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, end);
+  // What one call did not foresee must not end what the others do.
+  process.on("uncaughtException", say).on("unhandledRejection", say);
+}

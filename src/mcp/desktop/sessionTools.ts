@@ -1,0 +1,75 @@
+import { z } from "zod";
+import { describeError } from "../../base/errors.ts";
+import { findProgram } from "./programs.ts";
+import type { Session } from "./session.ts";
+import { desktopTool, display, json } from "./desktopTool.ts";
+import { ToolError } from "../tool.ts";
+
+const browsers = ["chromium", "chromium-browser", "google-chrome", "firefox-esr", "firefox"];
+
+export const startSession = desktopTool(
+  "desktop_start_session",
+  "Start a virtual desktop with a window manager. Returns its display, such as :99, which the other desktop_* tools need, " +
+    "and the DISPLAY and XAUTHORITY that a shell command needs in its environment to show a window there. Optionally " +
+    "starts a browser. The user can watch the desktop and use it too.",
+  z.strictObject({
+    launch_browser: z.boolean().default(false).describe("Start a browser in it"),
+    url: z.string().optional().describe("What the browser opens"),
+  }),
+  async ({ launch_browser: wantsBrowser, url = "about:blank" }, { sessions }) => {
+    if (url.startsWith("-")) throw new ToolError(`${url} is no address.`);
+    const session = await sessions.start();
+    const { display: shown, variables, folder } = session;
+    return json({
+      success: true,
+      display: shown.name,
+      resolution: shown.size,
+      xvfb_pid: shown.pid,
+      i3_pid: shown.windowManager?.pid ?? null,
+      window_manager: shown.windowManager?.name ?? null,
+      screenshots_dir: sessions.pictures,
+      environment: variables,
+      folder,
+      ...(wantsBrowser && (await launchBrowser(session, url))),
+    });
+  },
+);
+
+export const stopSession = desktopTool(
+  "desktop_stop_session",
+  "Stop a virtual desktop and what was started in it.",
+  z.strictObject({ display }),
+  async (args, { sessions }) => {
+    const session = await sessions.find(args.display);
+    const killed = await sessions.stop(session);
+    return json({ success: true, display: session.display.name, killed_pids: killed });
+  },
+);
+
+/** A desktop without its browser is still a desktop, so what went wrong is only told. */
+async function launchBrowser(session: Session, url: string): Promise<object> {
+  const program = browsers.find((name) => findProgram(name, session.environment) !== undefined);
+  if (program === undefined) return { browser_error: "There is no browser here. Install the package chromium." };
+  const profile = `${session.folder}/browser`;
+  const chromium = [
+    ...[
+      "--no-first-run",
+      "--no-default-browser-check",
+      "--disable-dev-shm-usage",
+      "--disable-gpu",
+      "--start-maximized",
+    ],
+    // Chromium refuses to run as root with its sandbox.
+    ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
+    `--user-data-dir=${profile}`,
+  ];
+  const args = program.startsWith("firefox") ? ["--new-instance", "--profile", profile] : chromium;
+  try {
+    const pid = await session.start([program, ...args, url], session.folder);
+    // Until it has drawn its window and the page.
+    await session.look((client) => client.still(1000, 10_000));
+    return { browser: program, browser_pid: pid, url };
+  } catch (error) {
+    return { browser_error: describeError(error) };
+  }
+}
