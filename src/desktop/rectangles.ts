@@ -5,6 +5,8 @@ import type { Pixels } from "./png.ts";
 export interface Screen extends Pixels {
   /** Pixels that were drawn since it was set to 0. */
   drawn: number;
+  /** Rectangles that were drawn, all together. */
+  painted: number;
   /** The id of its first monitor, where the server can change its size. */
   layout: number | undefined;
   /** Where a program has put the pointer, if it has since the last move of ours. */
@@ -23,7 +25,15 @@ export const pointerPosition = 0x574d5666;
 export function resized(screen: Screen | undefined, width: number, height: number): Screen {
   if (width < 1 || height < 1 || width > longestSide || height > longestSide || width * height > mostPixels)
     throw new Error(`a screen of ${String(width)}x${String(height)} was offered`);
-  const now = screen ?? { width: 0, height: 0, data: Buffer.alloc(0), drawn: 0, layout: undefined, pointer: undefined };
+  const now = screen ?? {
+    width: 0,
+    height: 0,
+    data: Buffer.alloc(0),
+    drawn: 0,
+    painted: 0,
+    layout: undefined,
+    pointer: undefined,
+  };
   if (now.width === width && now.height === height) return now;
   const data = Buffer.alloc(4 * width * height);
   for (let row = 0; row < Math.min(height, now.height); row++) {
@@ -45,6 +55,7 @@ export async function readRectangle(reader: ByteReader, screen: Screen): Promise
       for (let row = y; row < y + height; row++)
         await reader.fill(screen.data, 4 * (row * screen.width + x), 4 * width);
       screen.drawn += width * height;
+      screen.painted++;
       return true;
     case kinds.copy: {
       const from = await reader.take(4);
@@ -53,6 +64,7 @@ export async function readRectangle(reader: ByteReader, screen: Screen): Promise
       inside(screen, fromX, fromY, width, height);
       copy(screen, { x, y, width, height }, fromX, fromY);
       screen.drawn += width * height;
+      screen.painted++;
       return true;
     }
     case kinds.desktopSize:

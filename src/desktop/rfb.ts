@@ -115,6 +115,17 @@ export class RfbClient {
     }
   }
 
+  /** Waits until something is drawn; false when nothing is for so long. */
+  async changes(mostMs: number): Promise<boolean> {
+    for (const end = Date.now() + mostMs; ;) {
+      const before = this.#screen.painted;
+      this.#request(true);
+      const left = end - Date.now();
+      if (left <= 0 || !(await this.#nextUpdate(left))) return false;
+      if (this.#screen.painted !== before) return true;
+    }
+  }
+
   /** Waits until nothing has changed for `quietMs`; false when it still changes after `mostMs`. */
   async still(quietMs: number, mostMs: number, signal?: AbortSignal): Promise<boolean> {
     const end = Date.now() + mostMs;
@@ -123,8 +134,7 @@ export class RfbClient {
       const now = Date.now();
       if (now - quietSince >= quietMs) return true;
       if (now >= end) return false;
-      this.#request(true);
-      if (!(await this.#nextUpdate(Math.min(quietMs - (now - quietSince), end - now)))) continue;
+      if (!(await this.changes(Math.min(quietMs - (now - quietSince), end - now)))) continue;
       quietSince = Date.now();
       // A video must not cost more than it has to.
       await sleep(30, signal);

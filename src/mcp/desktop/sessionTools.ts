@@ -67,7 +67,7 @@ async function launchBrowser(session: Session, url: string): Promise<object> {
   try {
     const pid = await session.start([program, ...args, url], session.folder);
     // Until it has drawn its window and the page.
-    await session.look((client) => client.still(1000, 10_000));
+    await session.look(async (client) => (await client.changes(10_000)) && client.still(700, 10_000));
     return { browser: program, browser_pid: pid, url };
   } catch (error) {
     return { browser_error: describeError(error) };

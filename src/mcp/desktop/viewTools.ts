@@ -52,6 +52,8 @@ const windowCommand = desktopTool(
     const manager = session.display.windowManager?.name;
     if (line !== undefined && manager !== "i3") {
       const pid = await session.start(["/bin/sh", "-c", line], sessions.workspace);
+      // Until its window is there.
+      await session.look(async (client) => (await client.changes(3000)) && client.still(200, 3000, signal));
       return json({ success: true, output: `Started as process ${String(pid)}.` });
     }
     if (manager !== "i3")
