@@ -1,0 +1,361 @@
+import assert from "node:assert/strict";
+import { createCipheriv } from "node:crypto";
+import { duplexPair, type Duplex } from "node:stream";
+import { crc32, inflateSync } from "node:zlib";
+import fc from "fast-check";
+import { OpenAgentError } from "../../src/base/errors.ts";
+import { parseSize } from "../../src/desktop/display.ts";
+import { keyOfCharacter, keysOfChord, keysOfText } from "../../src/desktop/keys.ts";
+import { MessageParser, type Message } from "../../src/desktop/messages.ts";
+import { encodePng, type Pixels } from "../../src/desktop/png.ts";
+import { RfbClient } from "../../src/desktop/rfb.ts";
+import { eventually } from "../host/eventually.ts";
+
+describe("keys", () => {
+  it("have the numbers that X gives their names", () => {
+    assert.deepEqual(keysOfChord("Return"), [0xff0d]);
+    assert.deepEqual(keysOfChord("ctrl+shift+T"), [0xffe3, 0xffe1, 0x54]);
+    assert.deepEqual(keysOfChord("alt+F4"), [0xffe9, 0xffc1]);
+    assert.deepEqual(keysOfChord("ctrl++"), [0xffe3, 0x2b]);
+    assert.deepEqual(keysOfChord("ctrl+plus"), keysOfChord("ctrl++"));
+    assert.deepEqual(keysOfChord("+"), [0x2b]);
+    assert.deepEqual(keysOfChord("Page_Down"), keysOfChord("Next"));
+    assert.deepEqual(keysOfChord("KP_7"), [0xffb7]);
+    assert.deepEqual(keysOfChord("U20AC"), [0x010020ac]);
+    assert.deepEqual(keysOfChord("0xff1b"), keysOfChord("Escape"));
+    for (const wrong of ["foo", "ctrl+", "ctrl+foo", "F36", "", "constructor", "UFFFFFF"])
+      assert.equal(keysOfChord(wrong), undefined, wrong);
+  });
+
+  it("type any character, and a line's end once", () => {
+    assert.deepEqual(keysOfText("aß€😀\r\n\t"), [0x61, 0xdf, 0x010020ac, 0x0101f600, 0xff0d, 0xff09]);
+    fc.assert(
+      fc.property(fc.nat(0x10ffff), (point) => {
+        const key = keyOfCharacter(String.fromCodePoint(point));
+        assert.ok(key > 0 && key <= 0x0110ffff);
+      }),
+    );
+  });
+});
+
+describe("a desktop's size", () => {
+  it("is read as people write it, and refused with a way out", () => {
+    assert.deepEqual(parseSize("1280x720"), { width: 1280, height: 720 });
+    assert.deepEqual(parseSize(" 1920 X 1080x24 "), { width: 1920, height: 1080 });
+    for (const wrong of ["", "big", "0x0", "1280x720; rm", "99999x720", "1280"])
+      assert.throws(() => parseSize(wrong), /is no size of a desktop\. Write it as 1280x720/);
+  });
+});
+
+/** Reads a PNG of the one kind that is written, with all its sums checked. */
+function decodePng(png: Buffer): { width: number; height: number; rgb: Buffer } {
+  assert.equal(png.subarray(0, 8).toString("latin1"), "\x89PNG\r\n\x1a\n");
+  const chunks = new Map<string, Buffer>();
+  for (let at = 8; at < png.length;) {
+    const length = png.readUInt32BE(at);
+    const [typed, data] = [png.subarray(at + 4, at + 8 + length), png.subarray(at + 8, at + 8 + length)];
+    assert.equal(png.readUInt32BE(at + 8 + length), crc32(typed));
+    chunks.set(typed.toString("latin1", 0, 4), data);
+    at += 12 + length;
+  }
+  assert.deepEqual([...chunks.keys()], ["IHDR", "IDAT", "IEND"]);
+  const header = chunks.get("IHDR") ?? Buffer.alloc(0);
+  assert.deepEqual([...header.subarray(8)], [8, 2, 0, 0, 0]);
+  const [width, height] = [header.readUInt32BE(0), header.readUInt32BE(4)];
+  const rows = inflateSync(chunks.get("IDAT") ?? Buffer.alloc(0));
+  assert.equal(rows.length, height * (1 + 3 * width));
+  const lines = Array.from({ length: height }, (_, y) => rows.subarray(y * (1 + 3 * width), (y + 1) * (1 + 3 * width)));
+  assert.ok(lines.every((line) => line[0] === 0));
+  return { width, height, rgb: Buffer.concat(lines.map((line) => line.subarray(1))) };
+}
+
+describe("a PNG", () => {
+  const pixels = (width: number, height: number): Pixels => {
+    const data = Buffer.alloc(4 * width * height);
+    for (let at = 0; at < data.length; at++) data[at] = (at * 37) & 255;
+    return { width, height, data };
+  };
+  const colour = ({ width, data }: Pixels, x: number, y: number) => [
+    ...data.subarray(4 * (y * width + x), 4 * (y * width + x) + 3),
+  ];
+
+  it("has the pixels of the screen, of a region, and of a magnified region", async () => {
+    const screen = pixels(31, 17);
+    for (const [region, scale] of [
+      [undefined, 1],
+      [{ x: 5, y: 3, width: 7, height: 9 }, 1],
+      [{ x: 30, y: 16, width: 1, height: 1 }, 4],
+      [{ x: 2, y: 1, width: 3, height: 2 }, 3],
+    ] as const) {
+      const { width, height, rgb } = decodePng(await encodePng(screen, region, scale));
+      const from = region ?? { x: 0, y: 0, width: 31, height: 17 };
+      assert.deepEqual([width, height], [from.width * scale, from.height * scale]);
+      for (let y = 0; y < height; y++)
+        for (let x = 0; x < width; x++)
+          assert.deepEqual(
+            [...rgb.subarray(3 * (y * width + x), 3 * (y * width + x) + 3)],
+            colour(screen, from.x + Math.floor(x / scale), from.y + Math.floor(y / scale)),
+          );
+    }
+  });
+});
+
+const numbers = (size: 1 | 2 | 4, ...values: number[]) => {
+  const bytes = Buffer.alloc(size * values.length);
+  for (const [index, value] of values.entries())
+    if (value < 0) bytes.writeIntBE(value, size * index, size);
+    else bytes.writeUIntBE(value, size * index, size);
+  return bytes;
+};
+const initial = (width: number, height: number) =>
+  Buffer.concat([numbers(2, width, height), Buffer.alloc(16), numbers(4, 3), Buffer.from("abc")]);
+const hello = Buffer.from("RFB 003.008\n");
+const open = Buffer.concat([hello, numbers(1, 1, 1), numbers(4, 0), initial(4, 3)]);
+const rectangle = (x: number, y: number, width: number, height: number, kind: number, ...body: Buffer[]) =>
+  Buffer.concat([numbers(2, x, y, width, height), numbers(4, kind), ...body]);
+const update = (...rectangles: Buffer[]) =>
+  Buffer.concat([numbers(1, 0, 0), numbers(2, rectangles.length), ...rectangles]);
+const filled = (count: number, value: number) => Buffer.alloc(4 * count, value);
+
+/** A client that a server of the test's own serves. */
+async function served(said = open): Promise<{ client: RfbClient; server: Duplex; asked: () => Buffer }> {
+  const [ours, server] = duplexPair();
+  const asked: Buffer[] = [];
+  server.on("data", (bytes: Buffer) => asked.push(bytes));
+  server.on("error", () => undefined);
+  server.write(said);
+  return { client: await RfbClient.over(ours), server, asked: () => Buffer.concat(asked) };
+}
+
+/** What ends a client's connection. */
+function end(client: RfbClient): Promise<OpenAgentError> {
+  return new Promise((resolve) => {
+    if (client.error) resolve(client.error);
+    else client.onEnd(resolve);
+  });
+}
+
+describe("an RFB client", () => {
+  it("draws what comes, raw and copied, with overlaps", async () => {
+    const { client, server } = await served();
+    const rows = Buffer.concat([1, 2, 3].map((value) => filled(4, value)));
+    const fetched = client.refresh();
+    server.write(update(rectangle(0, 0, 4, 3, 0, rows)));
+    await fetched;
+    assert.deepEqual([...client.pixels.data], [...rows]);
+    const changed = client.changes(1000);
+    server.write(update(rectangle(0, 1, 4, 2, 1, numbers(2, 0, 0)), rectangle(3, 0, 1, 1, 0, filled(1, 9))));
+    assert.ok(await changed);
+    const expected = Buffer.concat([filled(3, 1), filled(1, 9), filled(4, 1), filled(4, 2)]);
+    assert.deepEqual([...client.pixels.data], [...expected]);
+  });
+
+  it("goes with the server's size, keeps what is still on it, and asks for another one", async () => {
+    const { client, server, asked } = await served();
+    const fetched = client.refresh();
+    const layout = Buffer.concat([numbers(1, 1, 0, 0, 0), numbers(4, 77), Buffer.alloc(12)]);
+    server.write(update(rectangle(0, 0, 4, 3, 0, filled(12, 5))));
+    await fetched;
+    const changed = client.changes(1000);
+    server.write(update(rectangle(0, 0, 6, 2, -308, layout), rectangle(0, 0, 1, 1, 0, filled(1, 8))));
+    await changed;
+    assert.deepEqual([client.width, client.height], [6, 2]);
+    const row = (first: number) => [...filled(1, first), ...filled(3, 5), ...filled(2, 0)];
+    assert.deepEqual([...client.pixels.data], [...row(8), ...row(5)]);
+    const resizing = client.resize(8, 8);
+    server.write(update(rectangle(1, 0, 8, 8, -308, layout)));
+    assert.ok(await resizing);
+    const wanted = Buffer.concat([numbers(1, 251, 0), numbers(2, 8, 8), numbers(1, 1, 0), numbers(4, 77)]);
+    assert.ok(asked().includes(wanted));
+    // Refused: the size stays.
+    const refused = client.resize(9, 9, 100);
+    server.write(update(rectangle(1, 1, 9, 9, -308, layout)));
+    assert.equal(await refused, false);
+    assert.deepEqual([client.width, client.height], [8, 8]);
+  });
+
+  it("passes over what it does not need, and keeps the clipboard's text", async () => {
+    const { client, server } = await served();
+    const fetched = client.refresh();
+    server.write(
+      Buffer.concat([
+        numbers(1, 2),
+        Buffer.concat([numbers(1, 1, 0), numbers(2, 0, 2), Buffer.alloc(12)]),
+        Buffer.concat([numbers(1, 3, 0, 0, 0), numbers(4, 5), Buffer.from("h\xe9llo", "latin1")]),
+        Buffer.concat([numbers(1, 3, 0, 0, 0), numbers(4, -8), Buffer.alloc(8)]),
+        update(rectangle(0, 0, 9, 3, -239, Buffer.alloc(9 * 3 * 4 + 6)), rectangle(2, 1, 0, 0, 0x574d5666)),
+        // The count of those that a last one ends is not known before.
+        numbers(1, 0, 0),
+        numbers(2, 0xffff),
+        rectangle(0, 0, 4, 3, 0, filled(12, 7)),
+        rectangle(0, 0, 0, 0, -224),
+      ]),
+    );
+    await fetched;
+    assert.equal(client.clipboard, "h\xe9llo");
+    assert.deepEqual(client.pointer, { x: 2, y: 1 });
+    assert.deepEqual([...client.pixels.data], [...filled(12, 7)]);
+  });
+
+  it("sends keys and the pointer, which stays on the screen", async () => {
+    const { client, asked, server } = await served();
+    client.key(0x0101f600, true);
+    client.point(99, -5, 1);
+    await new Promise((resolve) => server.once("data", resolve));
+    const key = Buffer.concat([numbers(1, 4, 1, 0, 0), numbers(4, 0x0101f600)]);
+    assert.ok(asked().includes(Buffer.concat([key, numbers(1, 5, 1), numbers(2, 3, 0)])));
+    assert.deepEqual(client.pointer, { x: 3, y: 0 });
+  });
+
+  it("answers a challenge with the password", async () => {
+    const [ours, server] = duplexPair();
+    const said: Buffer[] = [];
+    server.on("data", (bytes: Buffer) => said.push(bytes));
+    const challenge = Buffer.from("0123456789abcdef");
+    server.write(Buffer.concat([hello, numbers(1, 1, 2), challenge, numbers(4, 0), initial(4, 3)]));
+    await RfbClient.over(ours, { password: "secret" });
+    // The bits of each byte of the password are turned round.
+    const key = Buffer.from([0xce, 0xa6, 0xc6, 0x4e, 0xa6, 0x2e, 0, 0]);
+    const cipher = createCipheriv("des-ede3-ecb", Buffer.concat([key, key, key]), null).setAutoPadding(false);
+    const answer = Buffer.concat([numbers(1, 2), cipher.update(challenge)]);
+    await eventually(
+      () => Buffer.concat(said),
+      (all) => all.includes(answer),
+      2000,
+    );
+  });
+
+  it("says why there is no connection", async () => {
+    for (const [bytes, says] of [
+      [Buffer.from("HTTP/1.1 200 OK\r\n"), /does not speak RFB/],
+      [Buffer.from("RFB 003.003\n"), /older than 3\.8/],
+      [Buffer.concat([hello, numbers(1, 0), numbers(4, 4), Buffer.from("full")]), /refused: full/],
+      [Buffer.concat([hello, numbers(1, 1, 2)]), /login that is not known/],
+      [Buffer.concat([hello, numbers(1, 1, 1), numbers(4, 0), initial(0, 3)]), /0x3 was offered/],
+      [Buffer.concat([hello, numbers(1, 1, 1), numbers(4, 0), initial(16_384, 16_384)]), /16384x16384 was offered/],
+      [hello, /ended the connection/],
+    ] as const) {
+      const [ours, server] = duplexPair();
+      server.resume().end(bytes);
+      await assert.rejects(
+        RfbClient.over(ours),
+        (error) => error instanceof OpenAgentError && says.test(error.message),
+      );
+    }
+  });
+
+  it("ends the connection, and nothing else, when the server sends what is wrong", async () => {
+    for (const [bytes, says] of [
+      [numbers(1, 77), /unknown type 77/],
+      [update(rectangle(0, 0, 4, 3, 5)), /unknown kind 5/],
+      [update(rectangle(1, 0, 4, 3, 0)), /outside of the screen/],
+      [update(rectangle(0, 0, 2, 2, 1, numbers(2, 3, 3))), /outside of the screen/],
+      [update(rectangle(0, 0, 65_535, 65_535, -223)), /65535x65535 was offered/],
+      [update(rectangle(0, 0, 65_535, 65_535, -239)), /pointer was too large/],
+      [Buffer.concat([numbers(1, 3, 0, 0, 0), numbers(4, 0x7fffffff)]), /text was too long/],
+    ] as const) {
+      const { client, server } = await served();
+      const waiting = client.changes(5000);
+      server.write(bytes);
+      await assert.rejects(waiting, says);
+      assert.throws(() => client.key(1, true), says);
+    }
+  });
+
+  it("outlives no server, and no server makes it fail otherwise", async () => {
+    const sizes = fc.integer({ min: 0, max: 65_535 });
+    const kind = fc.oneof(fc.constantFrom(0, 1, -223, -224, -239, -308, 0x574d5666), fc.integer());
+    const small = fc.integer({ min: 0, max: 5 });
+    const rectangles = fc
+      .tuple(fc.oneof(small, sizes), fc.oneof(small, sizes), fc.oneof(small, sizes), fc.oneof(small, sizes), kind)
+      .map(([x, y, width, height, which]) => rectangle(x, y, width, height, which | 0));
+    const piece = fc.oneof(
+      rectangles.map((one) => update(one)),
+      fc.array(rectangles, { maxLength: 3 }).map((several) => update(...several)),
+      fc.uint8Array({ maxLength: 80 }).map((bytes) => Buffer.from(bytes)),
+      fc.constantFrom(0, 1, 2, 3).map((type) => numbers(1, type)),
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(piece, { maxLength: 12 }),
+        fc.array(fc.nat(400), { maxLength: 6 }),
+        async (parts, cuts) => {
+          const { client, server } = await served();
+          const bytes = Buffer.concat(parts);
+          for (const [index, cut] of [0, ...cuts.sort((one, other) => one - other)].entries())
+            server.write(bytes.subarray(cut, cuts[index] ?? bytes.length));
+          server.end();
+          assert.equal((await end(client)).code, "desktop_failed");
+          assert.ok(client.pixels.data.length <= 4 * 8192 * 4320);
+        },
+      ),
+      { numRuns: 400 },
+    );
+  });
+});
+
+describe("what a page sends", () => {
+  const begin = Buffer.concat([hello, numbers(1, 1, 0)]);
+  const sent = [
+    Buffer.concat([numbers(1, 2, 0), numbers(2, 3), numbers(4, 7, -313, 16)]),
+    Buffer.concat([numbers(1, 3, 1), numbers(2, 1, 2, 3, 4)]),
+    Buffer.concat([numbers(1, 4, 1, 0, 0), numbers(4, 0x61)]),
+    Buffer.concat([numbers(1, 5, 1), numbers(2, 10, 20)]),
+    Buffer.concat([numbers(1, 6, 0, 0, 0), numbers(4, 3), Buffer.from("abc")]),
+    Buffer.concat([numbers(1, 6, 0, 0, 0), numbers(4, -2), Buffer.from("ab")]),
+    Buffer.concat([numbers(1, 248, 0, 0, 0), numbers(4, 1), numbers(1, 2, 5, 6)]),
+    Buffer.concat([numbers(1, 251, 0), numbers(2, 8, 8), numbers(1, 1, 0), Buffer.alloc(16)]),
+    Buffer.concat([numbers(1, 255, 0), numbers(2, 1), numbers(4, 0x62, 48)]),
+    Buffer.concat([numbers(1, 150, 1), numbers(2, 0, 0, 9, 9)]),
+  ];
+  const kinds = ["plain", "request", "input", "input", "input", "input", "plain", "input", "input", "dropped"];
+
+  it("is cut into messages wherever it was split", () => {
+    const bytes = Buffer.concat([begin, ...sent]);
+    fc.assert(
+      fc.property(fc.array(fc.nat(bytes.length)), (cuts) => {
+        const parser = new MessageParser();
+        const messages: Message[] = [];
+        let from = 0;
+        for (const to of [...cuts.sort((one, other) => one - other), bytes.length]) {
+          messages.push(...parser.add(bytes.subarray(from, to)));
+          from = to;
+        }
+        assert.deepEqual(
+          messages.map(({ kind }) => kind),
+          ["plain", "plain", "plain", ...kinds],
+        );
+      }),
+    );
+    const [, , init, encodings] = [...new MessageParser().add(bytes)];
+    assert.ok(init?.kind === "plain" && init.bytes[0] === 1, "nobody shuts others out");
+    assert.ok(
+      encodings?.kind === "plain" &&
+        encodings.bytes.equals(Buffer.concat([numbers(1, 2, 0), numbers(2, 2), numbers(4, 7, 16)])),
+    );
+  });
+
+  it("is refused where no viewer sends it, and never kept without end", () => {
+    for (const wrong of [
+      Buffer.from("GET / HTTP/1.1\r\n"),
+      Buffer.concat([hello, numbers(1, 2)]),
+      Buffer.concat([begin, numbers(1, 99)]),
+      Buffer.concat([begin, numbers(1, 6, 0, 0, 0), numbers(4, 0x7fffffff)]),
+      Buffer.concat([begin, numbers(1, 255, 3)]),
+    ])
+      assert.throws(() => [...new MessageParser().add(wrong)]);
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
+        try {
+          for (const _ of new MessageParser().add(Buffer.concat([begin, bytes]))) continue;
+        } catch (error) {
+          assert.ok(
+            error instanceof Error && !(error instanceof RangeError) && !(error instanceof TypeError),
+            String(error),
+          );
+        }
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
