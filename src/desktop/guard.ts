@@ -19,11 +19,16 @@ x= n= w= v=
 die=
 setpriv --pdeathsig TERM true 2>/dev/null && die='setpriv --pdeathsig TERM'
 
+# One that has ended, and that nobody has collected yet, does not run.
+runs() {
+  kill -0 "$1" 2>/dev/null && ! grep -q ') Z ' "/proc/$1/stat" 2>/dev/null
+}
+
 # The lock and the socket of a display whose server is gone, if that server was ours.
 sweep() {
   [ -n "$1" ] && [ -n "$2" ] && [ -e "/tmp/.X$1-lock" ] || return 0
   read -r holder <"/tmp/.X$1-lock" || return 0
-  [ "$holder" = "$2" ] && ! kill -0 "$2" 2>/dev/null && rm -f "/tmp/.X$1-lock" "/tmp/.X11-unix/X$1"
+  [ "$holder" = "$2" ] && ! runs "$2" && rm -f "/tmp/.X$1-lock" "/tmp/.X11-unix/X$1"
 }
 
 finish() {
@@ -125,7 +130,8 @@ while :; do
   sleep "$limit" & timer=$!
   (
     exec 3<hold
-    kill $timer 2>/dev/null
+    # A gentler signal is lost on one that has just begun.
+    kill -KILL $timer 2>/dev/null
     limit=$grace
     while read -r word seconds <&3; do
       case $word in

@@ -14,8 +14,8 @@ export interface Place {
 
 /** Milliseconds between what a hand does; programs tell a drag from a click, and two clicks from a double click, by them. */
 const [betweenMoves, betweenClicks] = [15, 40];
-/** What programs take to handle the keys of one part of a text. */
-const noticeMs = 80;
+/** Milliseconds in which a program shows what was typed. */
+const noticeMs = 400;
 
 /**
  * Types a text as from a keyboard. Characters that the display's `keyboard` has no key for are lent one; without it the
@@ -35,16 +35,19 @@ export async function typeText(
     await strike(client, keys, delayMs, signal);
     return;
   }
-  try {
-    for (const part of split(keys, isUnusual, keyboard.room)) {
-      await keyboard.lend([...new Set(part.filter(isUnusual))]);
-      await strike(client, part, delayMs, signal);
-      // Programs look up what a key means when they come to it, which must be before it means something else.
-      await sleep(noticeMs);
-    }
-  } finally {
-    if (!client.error) await keyboard.lend([]);
+  for (const part of split(keys, isUnusual, keyboard.room)) {
+    const wanted = new Set(part.filter(isUnusual));
+    // Programs look up what a key means when they come to it, which must be before it means something else.
+    if (keyboard.isTight(wanted)) await handled(client);
+    await keyboard.lend(wanted);
+    await strike(client, part, delayMs, signal);
   }
+}
+
+/** Waits until programs have come to all that was typed, as far as that can be seen. */
+async function handled(client: RfbClient): Promise<void> {
+  await client.changes(noticeMs);
+  await client.still(noticeMs / 2, 10 * noticeMs);
 }
 
 async function strike(

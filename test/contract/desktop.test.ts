@@ -61,14 +61,23 @@ describe(missing.length > 0 ? `a desktop (not tested: ${missing.join(", ")} miss
       await endDisplay(folder);
     });
     const env = () => ({ ...process.env, LANG: "C.UTF-8", DISPLAY: display.name, XAUTHORITY: display.authority });
+    /** Runs a script in a window, which is ready when this resolves. */
     const xterm = async (script: string) => {
-      const appears = client.changes(15_000);
-      children.push(
-        spawn("xterm", ["-u8", "-geometry", "60x20+50+50", "-e", "sh", "-c", script], { env: env(), stdio: "ignore" }),
+      const ready = join(root, `ready${String(++made)}`);
+      const words = ["-u8", "-geometry", "60x20+50+50", "-e", "sh", "-c", `: > ${ready}; ${script}`];
+      await client.still(300, 5000);
+      await client.refresh();
+      children.push(spawn("xterm", words, { env: env(), stdio: "ignore" }));
+      assert.ok(await client.changes(15_000), "its window appears");
+      await eventually(
+        () => existsSync(ready),
+        (is) => is,
+        15_000,
       );
-      assert.ok(await appears, "a window appears");
       await client.still(300, 5000);
       await click(client, "left", 1, { x: 200, y: 200 });
+      // The window manager gives it the keyboard.
+      await client.still(300, 5000);
     };
 
     it("is reached by a private socket and a cookie only", () => {
@@ -132,8 +141,8 @@ describe(missing.length > 0 ? `a desktop (not tested: ${missing.join(", ")} miss
     });
 
     it("is watched by many and used by one of them", async () => {
-      const typed = join(root, "by hand");
-      await xterm(`cat > "${typed}"`);
+      const typed = join(root, "by-hand");
+      await xterm(`cat > ${typed}`);
       const broker = new Broker(display, folder);
       const [one, other] = [watcher(broker), watcher(broker)];
       await Promise.all([one, other].map(({ started }) => started()));
@@ -171,8 +180,14 @@ describe(missing.length > 0 ? `a desktop (not tested: ${missing.join(", ")} miss
       hidden.viewer.visibility = "hidden";
       slow.acknowledges = false;
       const before = [hidden, slow, quick].map(({ viewer }) => viewer.traffic.delivered);
-      await xterm("for i in $(seq 4000); do echo $i $i $i $i $i $i $i; done; sleep 0.2");
-      await client.still(500, 8000);
+      const done = join(root, "done");
+      await xterm(`for i in $(seq 20000); do echo $i $i $i $i $i $i $i; done; : > ${done}; cat`);
+      await eventually(
+        () => existsSync(done),
+        (is) => is,
+        15_000,
+      );
+      await client.still(300, 5000);
       const [unseen = 0, unread = 0, seen = 0] = [hidden, slow, quick].map(
         ({ viewer }, index) => viewer.traffic.delivered - (before[index] ?? 0),
       );
@@ -409,9 +424,8 @@ function watcher(broker: Broker) {
     acknowledges: true,
     viewer: broker.open({
       deliver: (bytes) => {
-        if (!state.acknowledges) return;
         setImmediate(() => {
-          state.viewer.acknowledge(bytes.length);
+          if (state.acknowledges) state.viewer.acknowledge(bytes.length);
           state.viewer.receive(ask(1));
         });
       },

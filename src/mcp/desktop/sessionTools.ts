@@ -65,6 +65,7 @@ async function launchBrowser(session: Session, url: string): Promise<object> {
   ];
   const args = program.startsWith("firefox") ? ["--new-instance", "--profile", profile] : chromium;
   try {
+    await session.look((client) => client.refresh());
     const pid = await session.start([program, ...args, url], session.folder);
     // Until it has drawn its window and the page.
     await session.look(async (client) => (await client.changes(10_000)) && client.still(700, 10_000));

@@ -51,6 +51,8 @@ const windowCommand = desktopTool(
     const [, line] = /^\s*exec\s+(?:--no-startup-id\s+)?(\S.*)$/s.exec(args.command) ?? [];
     const manager = session.display.windowManager?.name;
     if (line !== undefined && manager !== "i3") {
+      // What was there before is no change.
+      await session.look((client) => client.refresh());
       const pid = await session.start(["/bin/sh", "-c", line], sessions.workspace);
       // Until its window is there.
       await session.look(async (client) => (await client.changes(3000)) && client.still(200, 3000, signal));
