@@ -81,9 +81,20 @@ start() {
   return 1
 }
 
+# The number of a server of this user that has gone without a word is taken over, with its lock, by the next one.
+taken() {
+  if [ -e "/tmp/.X$n-lock" ]; then
+    holder=
+    [ -O "/tmp/.X$n-lock" ] && read -r holder <"/tmp/.X$n-lock"
+    [ -z "$holder" ] || runs "$holder"
+  else
+    [ -e "/tmp/.X11-unix/X$n" ]
+  fi
+}
+
 n=99 tries=0
 while :; do
-  while [ -e "/tmp/.X$n-lock" ] || [ -e "/tmp/.X11-unix/X$n" ]; do n=$((n + 1)); done
+  while taken; do n=$((n + 1)); done
   start && break
   tries=$((tries + 1))
   # Another server was quicker with this number.

@@ -19,6 +19,8 @@ export const startSession = desktopTool(
   async ({ launch_browser: wantsBrowser, url = "about:blank" }, { sessions }) => {
     if (url.startsWith("-")) throw new ToolError(`${url} is no address.`);
     const session = await sessions.start();
+    // Until its window manager is there.
+    await session.look((client) => client.still(150, 1500));
     const { display: shown, variables, folder } = session;
     return json({
       success: true,

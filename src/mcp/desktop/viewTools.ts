@@ -55,7 +55,7 @@ const windowCommand = desktopTool(
       await session.look((client) => client.refresh());
       const pid = await session.start(["/bin/sh", "-c", line], sessions.workspace);
       // Until its window is there.
-      await session.look(async (client) => (await client.changes(3000)) && client.still(200, 3000, signal));
+      await session.look(async (client) => (await client.changes(3000)) && client.still(400, 3000, signal));
       return json({ success: true, output: `Started as process ${String(pid)}.` });
     }
     if (manager !== "i3")
