@@ -4,8 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sleep } from "../../src/base/async.ts";
-import type { OpenAgentError } from "../../src/base/errors.ts";
-import { Broker, type Viewer } from "../../src/desktop/broker.ts";
+import { Broker } from "../../src/desktop/broker.ts";
 import {
   endDisplay,
   holdDisplay,
@@ -19,7 +18,8 @@ import { Keyboard } from "../../src/desktop/keyboard.ts";
 import { encodePng } from "../../src/desktop/png.ts";
 import { RfbClient } from "../../src/desktop/rfb.ts";
 import { opencodeBinary, repository } from "../fake/bed.ts";
-import { startMcp, type McpClient } from "../fake/mcpClient.ts";
+import { hasKeyboard, pictureOf, watcher } from "../fake/desktop.ts";
+import { startMcp } from "../fake/mcpClient.ts";
 import { runs } from "../fake/toolBed.ts";
 import { buildExtension } from "../host/built.ts";
 import { eventually } from "../host/eventually.ts";
@@ -225,9 +225,10 @@ describe(missing.length > 0 ? `a desktop (not tested: ${missing.join(", ")} miss
       (found) => !found,
       5000,
     );
-    assert.deepEqual(
-      folders.filter((folder) => existsSync(folder)),
-      [],
+    await eventually(
+      () => folders.filter((folder) => existsSync(folder)),
+      (left) => left.length === 0,
+      5000,
     );
   });
 
@@ -280,7 +281,11 @@ describe(missing.length > 0 ? `a desktop (not tested: ${missing.join(", ")} miss
       const { folder, owner, display, guard } = await owned();
       owner.kill("SIGKILL");
       await gone(folder, display, guard);
-      assert.ok(!existsSync(folder));
+      await eventually(
+        () => existsSync(folder),
+        (is) => !is,
+        5000,
+      );
     });
 
     it("when its guard is killed", async () => {
@@ -405,62 +410,6 @@ describe(missing.length > 0 ? `a desktop (not tested: ${missing.join(", ")} miss
       assert.deepEqual(mcp.stray, []);
     });
 });
-
-async function pictureOf(mcp: McpClient, tool: string, args: object): Promise<Buffer> {
-  const { result } = await mcp.ask("tools/call", { name: tool, arguments: args });
-  const { content } = result as { content: { type: string; data: string; mimeType: string }[] };
-  const found = content.find(({ type }) => type === "image");
-  assert.equal(found?.mimeType, "image/png");
-  return Buffer.from(found.data, "base64");
-}
-
-/** Waits until the window of that title is the one that is typed into. */
-async function hasKeyboard(title: string, env: NodeJS.ProcessEnv): Promise<void> {
-  const property = (...words: string[]) => execFileSync("xprop", words, { env, encoding: "utf8", stdio: "pipe" });
-  await eventually(
-    () => {
-      try {
-        const id = /0x[1-9a-f][0-9a-f]*/.exec(property("-root", "_NET_ACTIVE_WINDOW"))?.[0];
-        return id === undefined ? "" : property("-id", id, "WM_NAME");
-      } catch {
-        // The window that had it has just gone.
-        return "";
-      }
-    },
-    (name) => name.includes(`"${title}"`),
-    15_000,
-  );
-}
-
-/** A page that watches, as a viewer without any cleverness does: raw pictures, the next one asked for after each. */
-function watcher(broker: Broker) {
-  const ask = (incremental: number) => Buffer.from([3, incremental, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
-  const state: {
-    ended: OpenAgentError | undefined;
-    acknowledges: boolean;
-    viewer: Viewer;
-    started: () => Promise<void>;
-  } = {
-    ended: undefined,
-    acknowledges: true,
-    viewer: broker.open({
-      deliver: (bytes) => {
-        setImmediate(() => {
-          if (state.acknowledges) state.viewer.acknowledge(bytes.length);
-          state.viewer.receive(ask(1));
-        });
-      },
-      ended: (error) => (state.ended = error),
-    }),
-    started: async () => {
-      const encodings = Buffer.from([2, 0, 0, 1, 0, 0, 0, 0]);
-      state.viewer.receive(Buffer.concat([Buffer.from("RFB 003.008\n"), Buffer.from([1, 1]), encodings, ask(0)]));
-      const whole = () => state.viewer.traffic.delivered > 4 * 800 * 600;
-      await eventually(whole, (is) => is, 5000);
-    },
-  };
-  return state;
-}
 
 function finds(name: string): boolean {
   return (process.env["PATH"] ?? "").split(":").some((folder) => existsSync(join(folder, name)));
