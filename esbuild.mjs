@@ -30,6 +30,17 @@ const sharedCore = {
   },
 };
 
+/** What schemas say is read in English; zod brings fifty languages along, in each bundle. */
+const onlyEnglish = {
+  name: "only-english",
+  setup(build) {
+    build.onLoad({ filter: /[/\\]zod[/\\]v4[/\\]locales[/\\]index\.js$/ }, () => ({
+      contents: 'export { default as en } from "./en.js";',
+      loader: "js",
+    }));
+  },
+};
+
 const { name, version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
 const common = {
@@ -42,7 +53,7 @@ const common = {
 };
 // Of packages that come in two forms, the one that can be bundled.
 const mainFields = ["module", "main"];
-const node = { ...common, platform: "node", format: "cjs", target: "node22", mainFields };
+const node = { ...common, platform: "node", format: "cjs", target: "node22", mainFields, plugins: [onlyEnglish] };
 
 const bundles = [
   {
@@ -50,7 +61,7 @@ const bundles = [
     entryPoints: ["src/extension.ts"],
     outfile: "dist/extension.cjs",
     external: ["vscode"],
-    plugins: [lazyCore],
+    plugins: [lazyCore, onlyEnglish],
   },
   { ...node, entryPoints: ["src/orchestrator/index.ts"], outfile: "dist/core.cjs" },
   // Without `vscode` among the externals, a use of it fails the build.
@@ -58,7 +69,7 @@ const bundles = [
     ...node,
     entryPoints: ["src/headless.ts"],
     outfile: "dist/headless.cjs",
-    plugins: [sharedCore],
+    plugins: [sharedCore, onlyEnglish],
     define: { OPEN_AGENT_VERSION: JSON.stringify(version) },
     banner: { js: "#!/usr/bin/env node" },
   },
