@@ -41,6 +41,20 @@ const onlyEnglish = {
   },
 };
 
+/** MCP's package checks against schemas in JSON what only questions to users need; our tools have zod. */
+const noJsonSchemas = {
+  name: "no-json-schemas",
+  setup(build) {
+    build.onLoad({ filter: /[/\\]server[/\\]dist[/\\]shimsNode\.mjs$/ }, () => ({
+      contents: `export { default as process } from "node:process";
+        export class DefaultJsonSchemaValidator {
+          getValidator() { throw new Error("There is no check of JSON schemas in this build."); }
+        }`,
+      loader: "js",
+    }));
+  },
+};
+
 const { name, version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
 const common = {
@@ -53,7 +67,14 @@ const common = {
 };
 // Of packages that come in two forms, the one that can be bundled.
 const mainFields = ["module", "main"];
-const node = { ...common, platform: "node", format: "cjs", target: "node22", mainFields, plugins: [onlyEnglish] };
+const node = {
+  ...common,
+  platform: "node",
+  format: "cjs",
+  target: "node22",
+  mainFields,
+  plugins: [onlyEnglish, noJsonSchemas],
+};
 
 const bundles = [
   {
