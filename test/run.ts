@@ -40,14 +40,17 @@ buildForAll({ packed: wanted.includes("e2e") });
 const began = performance.now();
 const none: Counts = { passed: 0, failed: 0, pending: 0 };
 const totals = new Map<Kind, Counts>();
-// Most of the time goes by in waiting, so two processes run at once, with one browser at most. All but `vscode`, whose one
-// window is the busiest of all. What takes longest begins first.
+// Most of the time goes by in waiting, so two processes run at once, with one browser at most. Beside `vscode`, whose one
+// window is the busiest of all, only what is idle most of the time. What takes longest begins first.
+const startsNoMission = /contract\/(?:library(?:Git|Remotes|Cli|Api)|worktrees|workspaceMcp\w*)\.test\.ts$/;
 const files = (kind: Kind) => globSync(`test/${kind}/*.test.ts`, { cwd: root }).sort();
 const whole = (kind: Kind): Job[] => [{ kind, files: files(kind) }];
 const each = (kind: Kind): Job[] => files(kind).map((file) => ({ kind, files: [file] }));
 const size = ({ files: [file = ""] }: Job) => statSync(join(root, file)).size;
-await lane((["unit", "golden", "property", "vscode"] as const).flatMap(whole));
-const shared = each("faults").concat(each("contract").sort((one, other) => size(other) - size(one)));
+const contracts = each("contract").sort((one, other) => size(other) - size(one));
+const light = contracts.filter(({ files: [file = ""] }) => startsNoMission.test(file));
+await Promise.all([lane((["unit", "golden", "property", "vscode"] as const).flatMap(whole)), lane(light)]);
+const shared = each("faults").concat(contracts.filter((job) => !light.includes(job)));
 await Promise.all([lane(each("e2e"), shared), lane(shared)]);
 
 console.log();

@@ -41,8 +41,8 @@ export interface ConfigurationsOptions {
 
 /** What a server has besides what is chosen. */
 export interface More {
-  /** In place of one of the same name. */
-  part?: Part;
+  /** In place of those of the same names. */
+  parts?: readonly Part[];
   permission?: Readonly<Record<string, "deny">>;
 }
 
@@ -182,10 +182,8 @@ export class Configurations {
     const folder = this.#options.folder(workspace);
     const { log, environment, toolPackage } = this.#options;
     const { parts: chosen, problems } = await this.#partsFor(workspace);
-    const parts = [
-      ...chosen.filter((part) => !more.part || !isSame(part, more.part)),
-      ...(more.part ? [more.part] : []),
-    ];
+    const { parts: ours = [] } = more;
+    const parts = [...chosen.filter((part) => !ours.some((other) => isSame(part, other))), ...ours];
     const users = environment["OPENCODE_CONFIG_DIR"] ?? "";
     if (users !== "" && (!workspace || !isContainer(workspace.kind))) {
       if (parts.length > 0) log.warn(`OPENCODE_CONFIG_DIR is ${users}: OpenCode reads that in place of the Library.`);

@@ -9,7 +9,6 @@ import { serverLogPath } from "../opencode/server.ts";
 import type { EngineState } from "../protocol/engineState.ts";
 import type { EventBatch } from "../protocol/event.ts";
 import type { MissionHead } from "../protocol/mission.ts";
-import type { PermissionMode } from "../protocol/permission.ts";
 import type { Workspace } from "../protocol/workspace.ts";
 import { tryLock } from "../store/lock.ts";
 import { Store } from "../store/store.ts";
@@ -23,31 +22,13 @@ import type { DataPaths } from "./dataFolder.ts";
 import { dropSocket, readLeaderRecord, serveEndpoint, type Endpoint, type LeaderRecord } from "./endpoint.ts";
 import { askLeader, hearTicks, noLeadHere } from "./follower.ts";
 import { mainServer, serverKey, type EngineNews } from "./engines.ts";
+import type { CoreSettings } from "./coreSettings.ts";
 import { configurationsOf, insideHost, mainHost } from "./hosts.ts";
 import { Hub } from "./hub.ts";
 import { Leader, waitingMissions } from "./leader.ts";
 import type { SecretStore } from "./secrets.ts";
 import type { Tick } from "./wire.ts";
 import { buildLogPath } from "./workspaces.ts";
-
-export interface CoreSettings {
-  /** Absolute path of an OpenCode executable. */
-  executable: string | undefined;
-  /** URL of an OpenCode server to use in place of our own. */
-  attachedUrl: string | undefined;
-  /** Variables that the agent's shell may see although their names look like secrets. */
-  passEnvironment?: readonly string[];
-  /** How many missions may run a turn at once; 4 by default. */
-  maxParallelMissions?: number;
-  /** What is allowed without asking, in missions that have no mode of their own; `ask` by default. */
-  permissions?: PermissionMode;
-  /** Where OpenCode runs that drives the missions of a container; `inside` by default. */
-  containerOpenCode?: "inside" | "outside";
-  /** The Library's folder; `DataPaths.library` by default. */
-  library?: string;
-  /** Whether missions go on when no process of ours is there any more; they do by default. */
-  keepRunning?: boolean;
-}
 
 export interface CoreOptions {
   paths: DataPaths;

@@ -3,7 +3,9 @@ import { homedir } from "node:os";
 import { dirname, extname, join } from "node:path";
 import type { Connection } from "../opencode/connection.ts";
 import type { InsideOptions } from "../opencode/inside.ts";
+import type { Executable } from "../opencode/locate.ts";
 import { OpenCodeServer, type ServerPlace } from "../opencode/server.ts";
+import type { Part } from "../protocol/configuration.ts";
 import { ownServer, serverInside } from "../protocol/mission.ts";
 import { isContainer, type Workspace } from "../protocol/workspace.ts";
 import { Configurations } from "./configurations.ts";
@@ -11,6 +13,7 @@ import type { CoreOptions } from "./core.ts";
 import { EngineHost } from "./engineHost.ts";
 import { asProviders, readEndpoints } from "./endpoints.ts";
 import type { HostOptions } from "./engines.ts";
+import { desktopTools } from "./desktop.ts";
 import { LibraryKey } from "./libraryKey.ts";
 import { deniedOutside, toolsInside } from "./outside.ts";
 import type { Workspaces } from "./workspaces.ts";
@@ -43,7 +46,7 @@ export function mainHost(core: CoreOptions, configurations: Configurations, hear
     ...serverOptions(core),
     folder: paths.opencode,
     record: paths.serverRecord,
-    configuration: (executable) => configurations.write(undefined, executable),
+    configuration: (executable) => configurations.write(undefined, executable, desktopOf(core, executable)),
   });
   const attachment = async (): Promise<Connection | undefined> => {
     const url = settings().attachedUrl;
@@ -77,8 +80,13 @@ export function insideHost(
         executable,
         program: (name: string) => program(core, name),
       };
-      const more = isOutside ? { part: await toolsInside(options), permission: deniedOutside.permission } : {};
-      return configurations.write(workspaces.get(id), executable, more);
+      const workspace = workspaces.get(id);
+      const more = isOutside
+        ? { parts: [await toolsInside(options)], permission: deniedOutside.permission }
+        : isContainer(workspace.kind)
+          ? {}
+          : desktopOf(core, executable);
+      return configurations.write(workspace, executable, more);
     },
     ...(!isContainer(workspace.kind) && { variables: () => variablesOf(workspaces, id) }),
     ...(isOutside && { deny: deniedOutside.tools, variables: () => Promise.resolve(deniedOutside.variables) }),
@@ -86,6 +94,12 @@ export function insideHost(
   });
   const attachment = () => Promise.resolve(undefined);
   return new EngineHost({ ...hears, id: serverInside(id), server, attachment, log: core.log });
+}
+
+/** What agents on this machine have for a desktop, where the settings say so. */
+function desktopOf(core: CoreOptions, executable: Executable): { parts: Part[] } {
+  const isWanted = core.settings().desktop === true;
+  return { parts: isWanted ? [desktopTools(executable, program(core, "desktopMcp"), core.paths.runtime)] : [] };
 }
 
 async function variablesOf(workspaces: Workspaces, id: string): Promise<Record<string, string>> {

@@ -1,5 +1,5 @@
 /** The orchestrator's public face. */
-export { Core, type CoreSettings } from "./core.ts";
+export { Core } from "./core.ts";
 export type { CommandInput, CommandName, CommandResult } from "./commands.ts";
 export { readToolInput } from "./toolInputs.ts";
 export { fileSecrets, type SecretStore } from "./secrets.ts";

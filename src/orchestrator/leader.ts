@@ -21,7 +21,7 @@ import { Engines, mainServer, serverKey, type HostOptions } from "./engines.ts";
 import type { Hub } from "./hub.ts";
 import { createdAs, placeFor, type NewMission } from "./missionPlace.ts";
 import { chosenFor, lacksLimit, limitEvents } from "./models.ts";
-import type { CoreSettings } from "./core.ts";
+import type { CoreSettings } from "./coreSettings.ts";
 import type { Configurations } from "./configurations.ts";
 import { Directories } from "./directories.ts";
 import { allowedBy } from "./permissions.ts";
@@ -206,6 +206,7 @@ export class Leader implements Disposable {
   settingsChanged(): void {
     this.admitWaiting();
     this.#weighRequests();
+    void this.sync();
   }
 
   // --- what is allowed without asking ----------------------------------------------------------------------------------

@@ -70,12 +70,12 @@ export class LibraryView implements vscode.TreeDataProvider<LibraryNode>, vscode
     return this.#view.selection;
   }
 
-  /** Shows an item in the tree. */
+  /** Shows an item in the tree; the keyboard stays where it is. */
   async reveal(itemKind: ItemKind, name: string): Promise<void> {
     await this.#library.catalogue();
     const group = this.#group(itemKind);
     const item = (await this.getChildren(group)).find((node) => node.kind === "item" && node.name === name);
-    if (item) await this.#view.reveal(item, { focus: true, select: true });
+    if (item) await this.#view.reveal(item, { focus: false, select: true });
   }
 
   #describe(): void {

@@ -15,6 +15,7 @@ export interface Settings {
   permissions: PermissionMode;
   library?: string;
   containerOpenCode: "inside" | "outside";
+  desktop: boolean;
 }
 
 export function settings(): Settings {
@@ -34,6 +35,7 @@ export function settings(): Settings {
     ...(text("library.path") !== undefined && {
       library: (text("library.path") ?? "").replace(/^~(?=$|[/\\])/, homedir()),
     }),
+    desktop: values.get<boolean>("desktop.enabled") ?? false,
     containerOpenCode: values.get("container.opencode") === "outside" ? "outside" : "inside",
     keepRunning: values.get<boolean>("keepRunning") ?? true,
     spendAlert: values.get<number>("spendAlert") ?? 0,

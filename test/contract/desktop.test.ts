@@ -17,7 +17,7 @@ import { typeText } from "../../src/desktop/hands.ts";
 import { Keyboard } from "../../src/desktop/keyboard.ts";
 import { encodePng } from "../../src/desktop/png.ts";
 import { RfbClient } from "../../src/desktop/rfb.ts";
-import { opencodeBinary, repository } from "../fake/bed.ts";
+import { makeBed, opencodeBinary, repository, script, transcriptOf, untilTurns } from "../fake/bed.ts";
 import { hasKeyboard, pictureOf, watcher } from "../fake/desktop.ts";
 import { startMcp } from "../fake/mcpClient.ts";
 import { runs } from "../fake/toolBed.ts";
@@ -409,6 +409,37 @@ describe(missing.length > 0 ? `a desktop (not tested: ${missing.join(", ")} miss
       assert.deepEqual(readdirSync(folder), ["screenshots"]);
       assert.deepEqual(mcp.stray, []);
     });
+
+  it("is started, seen and stopped by a mission's agent, where the settings say so", async () => {
+    const bed = await makeBed();
+    try {
+      const core = bed.core({ desktop: true });
+      const tools = (missionId: string) =>
+        transcriptOf(core, missionId).messages.flatMap(({ parts }) =>
+          parts.flatMap((part) => (part.kind === "tool" ? [part.output ?? ""] : [])),
+        );
+      const text = script({ tool: "desktop_desktop_start_session", args: {} }, { text: "Started." });
+      const { id } = await core.run("createMission", { text, directory: bed.project });
+      await untilTurns(core, id, 1);
+      const begun = JSON.parse(tools(id)[0] ?? "") as { display: string; folder: string; environment: object };
+      assert.ok(begun.folder.startsWith(join(bed.paths.runtime, "desktops")), begun.folder);
+      const { display } = begun;
+      const goOn = script(
+        { tool: "desktop_desktop_screenshot", args: { display } },
+        { tool: "desktop_desktop_stop_session", args: { display } },
+        { text: "Stopped." },
+      );
+      await core.run("sendMessage", { missionId: id, text: goOn });
+      await untilTurns(core, id, 2);
+      const [, picture = "", stopped = ""] = tools(id);
+      const { path } = JSON.parse(picture) as { path: string };
+      assert.equal(readFileSync(path).subarray(1, 4).toString("latin1"), "PNG");
+      assert.equal((JSON.parse(stopped) as { success: boolean }).success, true);
+      assert.equal(existsSync(begun.folder), false);
+    } finally {
+      await bed.close();
+    }
+  });
 });
 
 function finds(name: string): boolean {

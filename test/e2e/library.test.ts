@@ -167,6 +167,13 @@ describe("a user with a Library at a remote", function () {
     assert.equal(readFileSync(join(other, "rule/style.md"), "utf8"), rule("Both."));
   });
 
+  it("finds its changes in VS Code's Source Control", async () => {
+    writeFileSync(inLibrary("README.md"), "# Ours\n");
+    await runCommand(page, "Open Agent: Show Library Changes");
+    await page.locator(".scm-view .monaco-list-row", { hasText: "README.md" }).first().waitFor();
+    await scene.picture(page, "library-changes");
+  });
+
   it("has a mission use it, which OpenCode was told of", async () => {
     await launch(page, "[[hello]]");
     await turnsEnd(page, 1);

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import * as vscode from "vscode";
 import { driver } from "../host/driver.ts";
 import { eventually } from "../host/eventually.ts";
-import { closeTabs, quickInputTitled, tabs } from "./steps.ts";
+import { closeTabs, quickInputTitled } from "./steps.ts";
 
 const notice = ".notification-list-item";
 const told = (words: string | RegExp) =>
@@ -78,44 +78,5 @@ describe("the Library's repository", function () {
     await told("1 file of the Library is in the commit");
     assert.equal(git(folder, "log", "-1", "--format=%s").trim(), "Say it shorter");
     await clear();
-  });
-
-  it("is joined with what others have pushed, with its conflicts in the merge editor", async () => {
-    git(root, "clone", "--quiet", remote, "other");
-    const other = join(root, "other");
-    writeFileSync(join(other, "rule", "working-together.md"), "---\ndescription: Ours.\n---\n\n- Theirs.\n");
-    git(other, "commit", "--quiet", "--all", "--message", "Theirs");
-    git(other, "push", "--quiet");
-    await driver.runCommand("Open Agent: Sync Library");
-    await quickInputTitled("Sync Library");
-    await driver.screenshot("library-diverged");
-    await driver.pickQuickItem("Merge");
-    await told("The same lines were changed on both sides in rule/working-together.md");
-    await eventually(
-      () => Promise.resolve(tabs()),
-      (open) => open.some((label) => label === "Merging: working-together.md"),
-      20_000,
-    );
-    await driver.screenshot("library-merge-editor");
-    await closeTabs();
-    writeFileSync(join(folder, "rule", "working-together.md"), "---\ndescription: Ours.\n---\n\n- Both.\n");
-    await choose("Continue");
-    await told("Both sides are together now.");
-    await choose("Push");
-    await told("branch main was pushed to origin");
-    assert.equal(git(remote, "log", "-1", "--format=%s", "--merges").trim().slice(0, 5), "Merge");
-    assert.equal(git(folder, "status", "--porcelain"), "");
-    await clear();
-  });
-
-  it("is in Source Control of VS Code", async () => {
-    writeFileSync(join(folder, "README.md"), "# Ours\n");
-    await driver.runCommand("Open Agent: Show Library Changes");
-    await eventually(
-      () => driver.texts(".scm-view .monaco-list-row"),
-      (rows) => rows.some((row) => row.includes("README.md")),
-      30_000,
-    );
-    await driver.screenshot("library-changes");
   });
 });

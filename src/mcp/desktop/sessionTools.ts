@@ -11,7 +11,7 @@ export const startSession = desktopTool(
   "desktop_start_session",
   "Start a virtual desktop with a window manager. Returns its display, such as :99, which the other desktop_* tools need, " +
     "and the DISPLAY and XAUTHORITY that a shell command needs in its environment to show a window there. Optionally " +
-    "starts a browser. The user can watch the desktop and use it too.",
+    "starts a browser.",
   z.strictObject({
     launch_browser: z.boolean().default(false).describe("Start a browser in it"),
     url: z.string().optional().describe("What the browser opens"),

@@ -1,0 +1,23 @@
+import type { PermissionMode } from "../protocol/permission.ts";
+
+/** What the user has set, as it is at the moment. */
+export interface CoreSettings {
+  /** Absolute path of an OpenCode executable. */
+  executable: string | undefined;
+  /** URL of an OpenCode server to use in place of our own. */
+  attachedUrl: string | undefined;
+  /** Variables that the agent's shell may see although their names look like secrets. */
+  passEnvironment?: readonly string[];
+  /** How many missions may run a turn at once; 4 by default. */
+  maxParallelMissions?: number;
+  /** What is allowed without asking, in missions that have no mode of their own; `ask` by default. */
+  permissions?: PermissionMode;
+  /** Where OpenCode runs that drives the missions of a container; `inside` by default. */
+  containerOpenCode?: "inside" | "outside";
+  /** Whether agents on this machine have tools for a graphical desktop; they have not by default. */
+  desktop?: boolean;
+  /** The Library's folder; `DataPaths.library` by default. */
+  library?: string;
+  /** Whether missions go on when no process of ours is there any more; they do by default. */
+  keepRunning?: boolean;
+}
