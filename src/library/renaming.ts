@@ -70,10 +70,11 @@ function named({ path, start, end, style }: Reference, name: string): TextEdit {
   return { path, start, end, text: style === "text" ? name : written(name, style) };
 }
 
-/** The edits with which a copy of an item says its own name. */
-export function ownNameEdits(catalogue: Catalogue, path: string, name: string): TextEdit[] {
-  const own = catalogue.referencesIn(path).filter((one) => one.own && one.name !== name);
-  return own.map((one) => named(one, name));
+/** The edits with which a copy of an item says its own name: what the editor would offer for it. */
+export function ownNameEdits(catalogue: Catalogue, path: string): readonly TextEdit[] {
+  const codes = ["skill-name-folder", "template-name-file"];
+  const wrong = catalogue.problems(path).find(({ code }) => codes.includes(code));
+  return wrong?.fixes[0]?.edits ?? [];
 }
 
 function moveOf({ kind, name, path }: Item, newName: string): Renaming["move"] {

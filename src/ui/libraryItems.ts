@@ -216,8 +216,11 @@ async function duplicate(library: Library, item: ItemNode): Promise<void> {
   const target = vscode.Uri.file(isFolderItem(item) ? dirname(made) : made);
   await vscode.workspace.fs.copy(vscode.Uri.file(item.path), target, { overwrite: false });
   await library.refresh();
-  const edits = core.ownNameEdits(catalogue, made, name);
-  if (edits.length > 0) await vscode.workspace.applyEdit(workspaceEditOf(catalogue, edits));
+  const edits = core.ownNameEdits(catalogue, made);
+  if (edits.length > 0) {
+    await vscode.workspace.applyEdit(workspaceEditOf(catalogue, edits));
+    await vscode.workspace.save(vscode.Uri.file(made));
+  }
   await vscode.window.showTextDocument(vscode.Uri.file(made), { preview: false });
 }
 
@@ -236,7 +239,7 @@ async function deleteNodes(library: Library, argument: unknown, selected: unknow
       const edits = editsOfShared(catalogue, node.itemKind, node.name, undefined);
       await vscode.workspace.applyEdit(workspaceEditOf(catalogue, edits));
       await vscode.workspace.save(vscode.Uri.file(node.path));
-    } else await remove(vscode.Uri.file(node.path));
+    } else await vscode.workspace.fs.delete(vscode.Uri.file(node.path), { recursive: true, useTrash: hasTrash });
   await library.refresh();
 }
 
@@ -252,23 +255,12 @@ async function isSure(library: Library, nodes: readonly LibraryNode[]): Promise<
     names.length > 1 ? names.join(", ") : "",
     files.length > 0 ? `It is named in ${files.slice(0, 8).join(", ")}${files.length > 8 ? " and others" : ""}.` : "",
     "Missions that begin later do not have it any more.",
+    hasTrash ? "" : "This machine has no trash; what is in a commit can be taken back from git.",
   ];
-  const chosen = await vscode.window.showWarningMessage(
-    question,
-    { modal: true, detail: detail.filter((line) => line !== "").join("\n\n") },
-    "Delete",
-  );
-  return chosen === "Delete";
+  const button = hasTrash ? "Delete" : "Delete for Good";
+  const options = { modal: true, detail: detail.filter((line) => line !== "").join("\n\n") };
+  return (await vscode.window.showWarningMessage(question, options, button)) === button;
 }
 
-/** Into the trash; where there is none, as on a server, for good once the user agrees. */
-async function remove(uri: vscode.Uri): Promise<void> {
-  try {
-    await vscode.workspace.fs.delete(uri, { recursive: true, useTrash: true });
-  } catch {
-    const question = `There is no trash on this machine. Delete ${basename(uri.fsPath)} for good?`;
-    const detail = "What is in a commit can be taken back from git.";
-    const chosen = await vscode.window.showWarningMessage(question, { modal: true, detail }, "Delete for Good");
-    if (chosen === "Delete for Good") await vscode.workspace.fs.delete(uri, { recursive: true, useTrash: false });
-  }
-}
+/** Only an editor on the machine itself has a trash. */
+const hasTrash = vscode.env.uiKind === vscode.UIKind.Desktop && vscode.env.remoteName === undefined;

@@ -45,6 +45,24 @@ describe("a user with a Library at a remote", function () {
   after(() => scene.close());
   pictureFailures((name) => scene.picture(page, name));
 
+  /** A notification; a toast can be hidden by what else happens, and is in the centre then. */
+  const noticed = async (text: string) => {
+    const one = notification(page, text).first();
+    const isShown = () =>
+      one.waitFor({ timeout: 5000 }).then(
+        () => true,
+        () => false,
+      );
+    for (let times = 0; times < 6 && !(await isShown()); times++)
+      await runCommand(page, "Notifications: Show Notifications");
+    return one;
+  };
+  const isPushed = () =>
+    eventually(
+      () => git(remote, "rev-parse", "main") === git(scene.bed.paths.library, "rev-parse", "HEAD"),
+      Boolean,
+      30_000,
+    );
   const shown = () => page.locator(".editor-instance .view-lines").first().innerText();
 
   it("clones it, and sees what it holds", async () => {
@@ -129,10 +147,9 @@ describe("a user with a Library at a remote", function () {
     await quickInput(page).getByRole("button", { name: "OK" }).click();
     await quickInput(page).getByText("The message of the commit").waitFor();
     await answerQuickInput(page, "Rename greeting");
-    const said = notification(page, "in the commit").first();
-    await said.waitFor();
+    const said = await noticed("in the commit");
     await said.getByRole("button", { name: "Push" }).click();
-    await notification(page, "was pushed to").first().waitFor();
+    await isPushed();
     git(other, "pull", "-q");
     assert.equal(git(other, "log", "-1", "--format=%s · %an"), "Rename greeting · User");
     assert.ok(existsSync(join(other, "skill/welcome/scripts/greet.sh")));
@@ -151,20 +168,50 @@ describe("a user with a Library at a remote", function () {
     await stepTitled(page, "Sync Library");
     await scene.picture(page, "library-diverged");
     await pickQuickItem(page, "Merge");
-    const asked = notification(page, "The same lines were changed on both sides in rule/style.md").first();
-    await asked.waitFor();
-    await page.locator('.tab[aria-label*="style.md"]').waitFor();
+    const asked = await noticed("The same lines were changed on both sides in rule/style.md");
+    await page.locator('.tab[aria-label*="style.md"]').first().waitFor();
     await scene.picture(page, "library-conflict");
     writeFileSync(inLibrary("rule/style.md"), rule("Both."));
     await asked.getByRole("button", { name: "Continue" }).click();
-    const together = notification(page, "Both sides are together now.").first();
-    await together.waitFor();
+    const together = await noticed("Both sides are together now.");
     await together.getByRole("button", { name: "Push" }).click();
-    await notification(page, "was pushed to").first().waitFor();
+    await isPushed();
     git(other, "pull", "-q");
     const log = git(other, "log", "--format=%s");
     for (const subject of ["Change the rule here", "Change the rule there"]) assert.ok(log.includes(subject), log);
     assert.equal(readFileSync(join(other, "rule/style.md"), "utf8"), rule("Both."));
+  });
+
+  it("duplicates a skill, which says its own name then, and deletes it", async () => {
+    await runCommand(page, "Open Agent: Duplicate Library Item…");
+    await pickQuickItem(page, "checking");
+    await stepTitled(page, "Duplicate checking");
+    await answerQuickInput(page, "checking-twice");
+    await eventually(
+      () =>
+        existsSync(inLibrary("skill/checking-twice")) &&
+        readFileSync(inLibrary("skill/checking-twice/SKILL.md"), "utf8"),
+      (text) => text !== false && text.startsWith("---\nname: checking-twice\n"),
+    );
+    await treeRow(page, "checking-twice").first().click({ button: "right" });
+    const sure = page.getByRole("button", { name: "Delete for Good" });
+    // A menu takes no click before it has been open for a moment.
+    await eventually(
+      async () => {
+        await page
+          .getByRole("menuitem", { name: "Delete" })
+          .click({ timeout: 1000 })
+          .catch(() => undefined);
+        return sure.isVisible();
+      },
+      Boolean,
+      30_000,
+    );
+    await sure.click();
+    await eventually(
+      () => existsSync(inLibrary("skill/checking-twice")),
+      (isThere) => !isThere,
+    );
   });
 
   it("finds its changes in VS Code's Source Control", async () => {
