@@ -249,7 +249,7 @@ async function isSure(library: Library, nodes: readonly LibraryNode[]): Promise<
     node.kind === "item" ? node.name : node.kind === "file" ? basename(node.path) : "",
   );
   const users = nodes.flatMap((node) => (node.kind === "item" ? catalogue.references(node.itemKind, node.name) : []));
-  const files = [...new Set(users.map(({ path }) => relative(catalogue.root, path)))];
+  const files = [...new Set(users.filter(({ own }) => !own).map(({ path }) => relative(catalogue.root, path)))];
   const question = names.length === 1 ? `Delete “${names[0] ?? ""}”?` : `Delete ${String(names.length)} things?`;
   const detail = [
     names.length > 1 ? names.join(", ") : "",

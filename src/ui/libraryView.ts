@@ -60,10 +60,14 @@ export class LibraryView implements vscode.TreeDataProvider<LibraryNode>, vscode
   /** Shows the items alone whose name or description has these words; all for an empty text. */
   setFilter(words: string): void {
     this.#filter = words.trim().toLowerCase();
-    this.#view.message =
-      this.#filter === "" ? undefined : `Only what has “${words.trim()}” in its name or description.`;
+    this.#say();
     void vscode.commands.executeCommand("setContext", "openAgent.libraryFiltered", this.#filter !== "");
     this.#changed.fire(undefined);
+  }
+
+  #say(): void {
+    this.#view.message =
+      this.#filter === "" ? undefined : `Only what has “${this.#filter}” in its name or description.`;
   }
 
   get selection(): readonly LibraryNode[] {
@@ -104,6 +108,7 @@ export class LibraryView implements vscode.TreeDataProvider<LibraryNode>, vscode
     if (!isThere) return [];
     try {
       this.#git.show();
+      this.#say();
       const catalogue = await this.#library.catalogue();
       if (element) return this.#itemsOf(element, await this.#shown());
       this.#problems = catalogue.problemFiles();

@@ -193,20 +193,19 @@ describe("a user with a Library at a remote", function () {
         readFileSync(inLibrary("skill/checking-twice/SKILL.md"), "utf8"),
       (text) => text !== false && text.startsWith("---\nname: checking-twice\n"),
     );
-    await treeRow(page, "checking-twice").first().click({ button: "right" });
     const sure = page.getByRole("button", { name: "Delete for Good" });
-    // A menu takes no click before it has been open for a moment.
-    await eventually(
-      async () => {
-        await page
-          .getByRole("menuitem", { name: "Delete" })
-          .click({ timeout: 1000 })
-          .catch(() => undefined);
-        return sure.isVisible();
-      },
-      Boolean,
-      30_000,
-    );
+    // A menu takes no click before it has been open for a moment, and goes when the tree is drawn anew.
+    const ask = async () => {
+      await treeRow(page, "checking-twice").first().click({ button: "right" });
+      await page.getByRole("menuitem", { name: "Delete" }).click({ timeout: 2000, delay: 100 });
+      await sure.waitFor({ timeout: 3000 });
+    };
+    const isAsked = () =>
+      ask().then(
+        () => true,
+        () => page.keyboard.press("Escape").then(() => false),
+      );
+    await eventually(isAsked, Boolean, 40_000);
     await sure.click();
     await eventually(
       () => existsSync(inLibrary("skill/checking-twice")),
