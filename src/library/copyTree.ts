@@ -1,5 +1,6 @@
 import { copyFileSync, lstatSync, mkdirSync, readdirSync, realpathSync, statSync } from "node:fs";
-import { basename, dirname, isAbsolute, join, relative, sep } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
+import { isWithin } from "../base/paths.ts";
 import { importLimits } from "./unzip.ts";
 
 const left = [".git", ".DS_Store"];
@@ -37,6 +38,5 @@ export function copyTree(source: string, target: string, bounds = source): void 
 function within(real: string, path: string): string | undefined {
   if (!lstatSync(path, { throwIfNoEntry: false })) return undefined;
   const place = realpathSync(path);
-  const way = relative(real, place);
-  return way === ".." || way.startsWith(`..${sep}`) || isAbsolute(way) ? undefined : place;
+  return isWithin(real, place) ? place : undefined;
 }

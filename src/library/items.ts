@@ -1,8 +1,9 @@
 import { type ItemKind, nounOf } from "../protocol/library.ts";
 import { chmodSync, existsSync, lstatSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync } from "node:fs";
-import { dirname, extname, isAbsolute, join, relative, sep } from "node:path";
+import { dirname, extname, join, relative, sep } from "node:path";
 import { OpenAgentError, describeError } from "../base/errors.ts";
 import { replaceFile } from "../base/files.ts";
+import { isWithin } from "../base/paths.ts";
 import { parseFrontMatter } from "./frontMatter.ts";
 import { layouts, pathFor } from "./layout.ts";
 
@@ -29,19 +30,16 @@ function checkName(name: string): void {
 
 /** @throws OpenAgentError `invalid_input` when a path leads out of a folder, by itself or by links */
 export function requireWithin(folder: string, path: string): void {
-  if (isWithin(folder, path)) return;
+  if (isReallyWithin(folder, path)) return;
   throw new OpenAgentError("invalid_input", `${relative(folder, path)} leads out of ${folder}.`, { path });
 }
 
-function isWithin(folder: string, path: string): boolean {
-  const within = (base: string, target: string) => {
-    const way = relative(base, target);
-    return way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
-  };
+/** The same with links followed, as far as there is something. */
+function isReallyWithin(folder: string, path: string): boolean {
   let there = path;
   while (!lstatSync(there, { throwIfNoEntry: false }) && dirname(there) !== there) there = dirname(there);
   // A folder that is to be made yet has no links in it.
-  return within(folder, path) && (!existsSync(folder) || within(realpathSync(folder), realpathOf(there)));
+  return isWithin(folder, path) && (!existsSync(folder) || isWithin(realpathSync(folder), realpathOf(there)));
 }
 
 /** Of a link to what is not there, where it would be made. */
@@ -65,7 +63,7 @@ export function listItems(root: string, kind: ItemKind): Item[] {
       const fits = form === "folder" || entry.name.endsWith(ending) || (kind === "tools" && entry.name.endsWith(".js"));
       if (!fits || (form === "file" && !entry.isFile())) continue;
       const name = form === "folder" ? entry.name : entry.name.slice(0, -extname(entry.name).length);
-      if (isName(name) && !found.has(name) && isWithin(root, path)) found.set(name, { name, path });
+      if (isName(name) && !found.has(name) && isReallyWithin(root, path)) found.set(name, { name, path });
     }
   return [...found.values()].sort((one, other) => one.name.localeCompare(other.name));
 }

@@ -1,7 +1,8 @@
 import { itemKinds, type ItemKind } from "../protocol/library.ts";
 import { lstatSync, readdirSync, realpathSync, type Dirent } from "node:fs";
-import { join, relative, sep } from "node:path";
+import { join, relative } from "node:path";
 import { describeError, systemCode } from "../base/errors.ts";
+import { isWithin } from "../base/paths.ts";
 import { isMain } from "./analyse.ts";
 import { layouts, placeOf, type Place } from "./layout.ts";
 
@@ -48,7 +49,7 @@ export function scan(root: string): Scan {
 function isUsable(found: Scan, root: string, path: string, place: Place): boolean {
   try {
     if (!lstatSync(path).isSymbolicLink()) return true;
-    if (isInside(realpathSync(root), realpathSync(path))) return true;
+    if (isWithin(realpathSync(root), realpathSync(path))) return true;
     found.obstacles.push({ path, place, code: "link", message: "It is a link that leads out of the Library." });
     return false;
   } catch (error) {
@@ -60,11 +61,6 @@ function isUsable(found: Scan, root: string, path: string, place: Place): boolea
 
 function unreadable(error: unknown): string {
   return `It cannot be read: ${describeError(error)}.`;
-}
-
-function isInside(folder: string, path: string): boolean {
-  const way = relative(folder, path);
-  return way !== ".." && !way.startsWith(`..${sep}`);
 }
 
 function entriesOf(found: Scan, path: string, place: Place): Dirent[] {
@@ -129,7 +125,7 @@ function walkItem(found: Scan, root: string, item: string, place: Place): void {
 function checkLink(found: Scan, real: string, item: string, path: string, place: Place): void {
   const words = `${relative(item, path)} is a link`;
   try {
-    if (isInside(real, realpathSync(path))) return;
+    if (isWithin(real, realpathSync(path))) return;
     found.obstacles.push({ path, place, code: "link", message: `${words} that leads out of it.` });
   } catch (error) {
     const gone = systemCode(error) === "ENOENT" || systemCode(error) === "ELOOP";

@@ -1,9 +1,10 @@
-import { isAbsolute, join, relative, sep } from "node:path";
+import { join, relative } from "node:path";
 import * as vscode from "vscode";
 import { Timer } from "../base/async.ts";
 import { dataRoot, libraryIn } from "../base/dataRoot.ts";
 import { describeError } from "../base/errors.ts";
 import { Lifetime } from "../base/lifetime.ts";
+import { isWithin } from "../base/paths.ts";
 import type { Catalogue, Problem } from "../orchestrator/index.ts";
 import type { App } from "./app.ts";
 import { LineMap } from "./lineMap.ts";
@@ -66,8 +67,7 @@ export class Library implements vscode.Disposable {
   /** Whether a document or file is in it. */
   has(uri: vscode.Uri): boolean {
     if (uri.scheme !== "file" || this.#folder === "") return false;
-    const way = relative(this.#folder, uri.fsPath);
-    return way !== "" && way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
+    return relative(this.#folder, uri.fsPath) !== "" && isWithin(this.#folder, uri.fsPath);
   }
 
   /** What it holds, as the editors have it at this moment. */

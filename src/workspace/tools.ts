@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
-import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 import { Readable, type Writable } from "node:stream";
 import { OpenAgentError, systemCode, type ErrorCode } from "../base/errors.ts";
+import { isExecutable } from "../base/paths.ts";
 
 /** The absolute path of a program of the host, or undefined. Folders that users often lack in PATH are searched as well. */
 export function findTool(name: string): string | undefined {
@@ -12,15 +12,6 @@ export function findTool(name: string): string | undefined {
     if (folder !== "" && isExecutable(path)) return path;
   }
   return undefined;
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** As `findTool`; throws what the user can do where it is missing. `package_` names the package that brings it. */

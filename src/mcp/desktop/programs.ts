@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
-import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
+import { isExecutable } from "../../base/paths.ts";
 
 const execute = promisify(execFile);
 
@@ -19,13 +19,4 @@ export async function output(
 ): Promise<string> {
   const { stdout } = await execute(program, args, { ...options, maxBuffer: 8 * 2 ** 20, killSignal: "SIGKILL" });
   return stdout;
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
