@@ -32,7 +32,7 @@ const layers = [
   { folder: "src/mcp", may: ["src/base", "src/protocol"], packages: ["@modelcontextprotocol/server", "zod"] },
   {
     folder: "src/orchestrator",
-    may: ["src/base", "src/protocol", "src/store", "src/opencode", "src/library", "src/workspace"],
+    may: ["src/base", "src/protocol", "src/store", "src/opencode", "src/library", "src/workspace", "src/desktop"],
     packages: ["zod"],
   },
   {

@@ -63,6 +63,8 @@ export type ErrorCode =
   | "git_failed"
   // desktops
   | "desktop_unavailable"
+  | "desktop_busy"
+  | "desktop_not_found"
   | "desktop_failed"
   // the caller
   | "invalid_input"

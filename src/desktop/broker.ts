@@ -22,6 +22,10 @@ export interface ViewerOptions {
   /** The display has gone, or the page has sent what no viewer sends. Not called after `dispose`. */
   ended: (error: OpenAgentError) => void;
   visibility?: Visibility;
+  /** Milliseconds from one picture to the next, at least, while it is looked at. */
+  gapMs?: number;
+  /** Control has been given to this viewer, or taken from it. */
+  controls?: (hasControl: boolean) => void;
 }
 
 /** Counted since a viewer was opened. */
@@ -68,10 +72,15 @@ export class Broker implements Disposable {
     return this.#inControl;
   }
 
-  /** Gives the display to a viewer's hand, or back to the agent's. */
+  /**
+   * Gives the display to a viewer's hand, or back to the agent's.
+   * @throws OpenAgentError `desktop_busy` while another process has it
+   */
   giveControl(viewer: Viewer | undefined): void {
     const next = viewer && this.#viewers.has(viewer) ? viewer : undefined;
     if (next === this.#inControl) return;
+    // Before anybody lets go: another window may have it.
+    if (next) this.#taken ??= takeInHand(this.#folder);
     this.#inControl?.setControl(false);
     this.#inControl = next;
     if (!next) {
@@ -79,7 +88,6 @@ export class Broker implements Disposable {
       this.#taken = undefined;
       return;
     }
-    this.#taken ??= takeInHand(this.#folder);
     next.setControl(true);
   }
 
@@ -99,6 +107,7 @@ export class Viewer implements Disposable {
   readonly #keys = new Set<number>();
   #pointer: { x: number; y: number; buttons: number } | undefined;
   #visibility: Visibility;
+  #gapMs: number;
   #hasControl = false;
   #underWay = 0;
   #held: Extract<Message, { kind: "request" }> | undefined;
@@ -109,6 +118,7 @@ export class Viewer implements Disposable {
   constructor(socket: Socket, options: ViewerOptions, closed: () => void) {
     [this.#socket, this.#options, this.#closed] = [socket, options, closed];
     this.#visibility = options.visibility ?? "focused";
+    this.#gapMs = options.gapMs ?? 0;
     socket.on("data", (bytes: Buffer) => {
       this.#underWay += bytes.length;
       this.traffic.delivered += bytes.length;
@@ -145,9 +155,16 @@ export class Viewer implements Disposable {
     this.#ask();
   }
 
+  /** Milliseconds from one picture to the next, at least, while it is looked at. */
+  set gapMs(ms: number) {
+    this.#gapMs = ms;
+    this.#ask();
+  }
+
   /** For the broker: whether what the page types and clicks passes. What is still held down then is let go. */
   setControl(hasControl: boolean): void {
     this.#hasControl = hasControl;
+    this.#options.controls?.(hasControl);
     if (hasControl || this.#over) return;
     for (const key of this.#keys) {
       const up = Buffer.from([4, 0, 0, 0, 0, 0, 0, 0]);
@@ -204,7 +221,7 @@ export class Viewer implements Disposable {
   /** Asks for the next picture when there is a request and it is time for it. */
   #ask(): void {
     if (!this.#held || this.#over || this.#visibility === "hidden" || this.#underWay >= enoughUnderWay) return;
-    const wait = this.#lastRequest + gaps[this.#visibility] - performance.now();
+    const wait = this.#lastRequest + Math.max(gaps[this.#visibility], this.#gapMs) - performance.now();
     if (wait > 0) {
       this.#timer.set(Math.ceil(wait), () => {
         this.#ask();

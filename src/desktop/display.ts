@@ -1,6 +1,16 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { closeSync, constants, existsSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { sleep } from "../base/async.ts";
 import { OpenAgentError, systemCode } from "../base/errors.ts";
@@ -85,8 +95,37 @@ export async function startDisplay(options: DisplayOptions): Promise<Display> {
 
 /** The display whose folder this is, if it is there; whether it still runs shows when somebody holds it. */
 export function readDisplay(folder: string): Display | undefined {
-  const text = readTextIfPresent(join(folder, "display"));
+  const text = readPlain(join(folder, "display"));
   return text === undefined ? undefined : parseDisplay(folder, text);
+}
+
+/**
+ * The display whose folder this is, if one can be looked at there: its socket is one, and lies in the folder itself.
+ * Nobody has to hold it for that.
+ */
+export function seenDisplay(
+  folder: string,
+): { display: Display; owner: string | undefined; since: number } | undefined {
+  const inFolder = (name: string) => lstatSync(join(folder, name), { throwIfNoEntry: false });
+  if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return undefined;
+  if (inFolder("vnc.sock")?.isSocket() !== true || inFolder("hold")?.isFIFO() !== true) return undefined;
+  const display = readDisplay(folder);
+  const since = inFolder("display")?.mtimeMs;
+  return display && since !== undefined ? { display, owner: readPlain(join(folder, "owner")), since } : undefined;
+}
+
+/** Writes down whose display it is, for those who list displays. */
+export function ownDisplay(folder: string, owner: string): void {
+  writeFileSync(join(folder, "owner"), owner, { mode: 0o600 });
+}
+
+/** Bytes of the small files in a display's folder. */
+const longestPlain = 4096;
+
+/** The text of a small file, not of what a link leads to; undefined where there is none. */
+function readPlain(path: string): string | undefined {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  return found?.isFile() === true && found.size <= longestPlain ? readTextIfPresent(path) : undefined;
 }
 
 /** Keeps a display until the end of what is returned, or of this process. Undefined when it does not run any more. */
@@ -126,9 +165,13 @@ async function tell(folder: string, words: string): Promise<boolean> {
 async function openHold(folder: string): Promise<number | undefined> {
   for (let tries = 0; tries < 25; tries++) {
     try {
-      return openSync(join(folder, "hold"), constants.O_WRONLY | constants.O_NONBLOCK);
+      const pipe = openSync(join(folder, "hold"), constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+      // In a container's folder its agent may have put anything in the place of the pipe.
+      if (fstatSync(pipe).isFIFO()) return pipe;
+      closeSync(pipe);
+      return undefined;
     } catch (error) {
-      if (systemCode(error) === "ENOENT") return undefined;
+      if (systemCode(error) === "ENOENT" || systemCode(error) === "ELOOP") return undefined;
       if (systemCode(error) !== "ENXIO") throw error;
     }
     await sleep(20);

@@ -46,7 +46,7 @@ reader=
 # Ended by somebody: nothing is left to be told.
 depart() {
   finish
-  rm -rf authority log taken browser
+  rm -rf authority log taken owner browser
   rmdir "$PWD" 2>/dev/null
   exit 0
 }
@@ -66,7 +66,7 @@ start() {
   common="-nolisten tcp -nolisten local -auth $PWD/authority -noreset -dpi 96"
   if [ $server = Xtigervnc ]; then
     $die Xtigervnc ":$n" -geometry "$size" -depth 24 -SecurityTypes None -rfbport -1 -rfbunixpath "$PWD/vnc.sock" \
-      -rfbunixmode 0600 -AlwaysShared -desktop "Open Agent" $common >log 2>&1 &
+      -rfbunixmode 0600 -AlwaysShared -desktop "Open Agent" -Log '*:stderr:10' $common >log 2>&1 &
   else
     $die Xvfb ":$n" -screen 0 "$size"x24 $common >log 2>&1 &
   fi

@@ -115,6 +115,7 @@ function readMessage(bytes: Buffer): Message {
     case 255:
       return { kind: "input", bytes, key: { key: bytes.readUInt32BE(4), down: bytes.readUInt16BE(2) !== 0 } };
     case 6:
+      return { kind: tellsAbilities(bytes) ? "plain" : "input", bytes };
     case 251:
       return { kind: "input", bytes };
     default:
@@ -130,6 +131,12 @@ function withoutContinuous(bytes: Buffer): Buffer {
   out.writeUInt16BE(kept.length, 2);
   for (const [index, encoding] of kept.entries()) out.writeInt32BE(encoding, 4 + 4 * index);
   return out;
+}
+
+/** Whether a message of the extended clipboard says no more than what the viewer understands of it. */
+function tellsAbilities(bytes: Buffer): boolean {
+  const flags = bytes.readInt32BE(4) < 0 && bytes.length >= 12 ? bytes.readUInt32BE(8) : 0;
+  return (flags & (1 << 24)) !== 0;
 }
 
 /** A negative length is that of the extended clipboard. */

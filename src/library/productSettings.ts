@@ -21,3 +21,31 @@ export function readAgentSettings(root: string): AgentSettings {
   const { hidden_agents, default_agent } = found ?? {};
   return { hidden: hidden_agents ?? [], ...(default_agent != null && { byDefault: default_agent }) };
 }
+
+/** How long desktops are kept whose missions rest. */
+export interface DesktopSettings {
+  graceSeconds: number;
+  /** Seconds before a desktop's end in which the user is told of it. */
+  warningSeconds: number;
+}
+
+const defaultDesktop: DesktopSettings = { graceSeconds: 7200, warningSeconds: 300 };
+const seconds = z.number().min(0).max(31_536_000).nullish();
+const desktopSchema = z.looseObject({
+  desktop: z.looseObject({ auto_close_grace_period_secs: seconds, warning_before_close_secs: seconds }).nullish(),
+});
+
+/** The defaults where the Library says nothing of them, or what does not parse. */
+export function readDesktopSettings(root: string): DesktopSettings {
+  try {
+    const found = readJsonIfPresent(join(root, "openagent", "config.json"), (value) => desktopSchema.parse(value));
+    const { auto_close_grace_period_secs: grace, warning_before_close_secs: warning } = found?.desktop ?? {};
+    return {
+      graceSeconds: grace ?? defaultDesktop.graceSeconds,
+      warningSeconds: warning ?? defaultDesktop.warningSeconds,
+    };
+  } catch {
+    // It is named among the Library's problems; a desktop is not closed for it.
+    return defaultDesktop;
+  }
+}

@@ -1,7 +1,8 @@
 /**
  * A plugin that OpenCode loads into its server (see `home.ts`). It keeps what the server was started with out of the
  * processes that the server starts: the server's password, the keys of model providers, and the settings by which the
- * server was made quiet. It also refuses tools that the agent must not have at all. Runs inside OpenCode, so it imports nothing.
+ * server was made quiet. It also refuses tools that the agent must not have at all, and tells the desktop's tools whose desktop
+ * is meant. Runs inside OpenCode, so it imports nothing.
  */
 
 interface Instructions {
@@ -36,8 +37,29 @@ export const OpenAgentGuard = () =>
       for (const name of [...instructions.hide, ...secrets]) output.env[name] = undefined;
       return Promise.resolve();
     },
-    "tool.execute.before": ({ tool }: { tool: string }) =>
-      instructions.deny?.includes(tool) === true
-        ? Promise.reject(new Error(`${tool} is not available here: use the tools of the workspace.`))
-        : Promise.resolve(),
+    event: ({ event }: { event: { type: string; properties?: { info?: { id?: string; parentID?: string } } } }) => {
+      const { id, parentID } = event.properties?.info ?? {};
+      if (event.type.startsWith("session.") && id !== undefined && parentID !== undefined) parents.set(id, parentID);
+      return Promise.resolve();
+    },
+    "tool.execute.before": (
+      { tool, sessionID }: { tool: string; sessionID: string },
+      { args }: { args: Record<string, unknown> },
+    ) => {
+      if (instructions.deny?.includes(tool) === true)
+        return Promise.reject(new Error(`${tool} is not available here: use the tools of the workspace.`));
+      // Those of our own server, whose name is `desktop`.
+      if (tool.startsWith("desktop_desktop_")) args["mission"] = rootOf(sessionID);
+      return Promise.resolve();
+    },
   });
+
+/** Which session has started which, since the server runs. */
+const parents = new Map<string, string>();
+
+/** The session that a mission began with: its sub-agents share its desktops. */
+function rootOf(session: string): string {
+  let root = session;
+  for (let depth = 0; depth < 20; depth++) root = parents.get(root) ?? root;
+  return root;
+}

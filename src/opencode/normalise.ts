@@ -374,7 +374,7 @@ function tool(memory: NormaliserMemory, place: Place, facts: Fields): EngineEven
   const input = fields(state["input"]);
   const finished = condition === "completed" || condition === "error";
   const output = condition === "error" ? text(state["error"]) : text(state["output"]);
-  const card = toolCard({ tool: name, input, metadata, finished: condition === "completed" }, memory.directory);
+  const card = toolCard({ tool: name, input, metadata, finished: condition === "completed", output }, memory.directory);
   const time = fields(state["time"]);
   const startedAt = optional("startedAt", optionalNumber(time["start"]));
   if (finished) {

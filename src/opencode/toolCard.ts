@@ -1,6 +1,7 @@
 import { isAbsolute, relative } from "node:path";
 import type { ToolCard } from "../protocol/event.ts";
 import { fields, list, number, optionalNumber, optionalText, text, type Fields } from "../base/fields.ts";
+import { desktopCard, desktopTool, desktopUse } from "./desktopCards.ts";
 
 /** What OpenCode tells of a tool call; `metadata` fills up while it runs. */
 export interface ToolFacts {
@@ -9,6 +10,8 @@ export interface ToolFacts {
   metadata: Fields;
   /** It ran to its end, so `metadata` holds the result. */
   finished: boolean;
+  /** What it has answered, if it has. */
+  output?: unknown;
 }
 
 type Describe = (facts: ToolFacts, directory: string) => ToolCard;
@@ -89,7 +92,16 @@ const cards: Readonly<Record<string, Describe>> = {
 /** A call of any tool, in one line. `directory` is the mission's; paths below it are shown relative to it. */
 export function toolCard(facts: ToolFacts, directory: string): ToolCard {
   const describe = Object.hasOwn(cards, facts.tool) ? cards[facts.tool] : undefined;
-  return describe ? describe(facts, directory) : plainCard("tools", "Calling", "Called", otherTool(facts));
+  if (describe) return describe(facts, directory);
+  const desktop = desktopTool(facts.tool);
+  if (desktop !== undefined) return ofDesktop(desktop, facts);
+  return plainCard("tools", "Calling", "Called", otherTool(facts));
+}
+
+function ofDesktop(name: string, { input, finished, output }: ToolFacts): ToolCard {
+  const { icon, doing, done, object } = desktopCard(name, input);
+  const use = finished ? desktopUse(name, input, output) : undefined;
+  return { ...plainCard(icon, doing, done, object), ...(use && { desktop: use }) };
 }
 
 function otherTool({ tool, input }: ToolFacts): string {

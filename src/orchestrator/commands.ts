@@ -21,6 +21,7 @@ import { libraryKeyCommands } from "./libraryKey.ts";
 import { edited, moved, removed } from "./queue.ts";
 import { forkMission, revertTurn, unrevert } from "./reverting.ts";
 import { configurationCommands } from "./configurationCommands.ts";
+import { desktopCommands } from "./desktopCommands.ts";
 import { layerCommands, workspaceCommands, workspaceId } from "./workspaceCommands.ts";
 
 /**
@@ -72,6 +73,7 @@ export const commands = {
   ...layerCommands,
   ...configurationCommands,
   ...libraryKeyCommands,
+  ...desktopCommands,
   createMission: command(
     z.object({ text: messageText, ...missionPlace, title: z.string().min(1).max(500).optional(), ...choice }),
     (leader, input): Promise<MissionHead> => leader.create(input),

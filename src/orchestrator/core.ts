@@ -23,6 +23,7 @@ import { dropSocket, readLeaderRecord, serveEndpoint, type Endpoint, type Leader
 import { askLeader, hearTicks, noLeadHere } from "./follower.ts";
 import { mainServer, serverKey, type EngineNews } from "./engines.ts";
 import type { CoreSettings } from "./coreSettings.ts";
+import { Desktops } from "./desktops.ts";
 import { configurationsOf, insideHost, mainHost } from "./hosts.ts";
 import { Hub } from "./hub.ts";
 import { Leader, waitingMissions } from "./leader.ts";
@@ -82,6 +83,8 @@ const leaderLimitMs = 8_000;
 export class Core {
   readonly store: Store;
   readonly paths: DataPaths;
+  /** The graphical desktops of agents, which this process can look at whoever leads. */
+  readonly desktops: Desktops;
   readonly #options: CoreOptions;
   readonly #lifetime = new Lifetime();
   readonly #headChanged = this.#lifetime.add(new Emitter<MissionHead>());
@@ -116,6 +119,11 @@ export class Core {
     this.store = new Store({
       path: options.paths.database,
       ...(options.nativeBinding !== undefined && { nativeBinding: options.nativeBinding }),
+    });
+    this.desktops = new Desktops({
+      folder: options.paths.desktops,
+      store: this.store,
+      library: () => this.libraryFolder,
     });
     void this.#seek();
   }
@@ -349,6 +357,13 @@ export class Core {
       hub,
       log,
       configurations,
+      desktops: {
+        desktops: this.desktops,
+        onChange: () => {
+          this.desktops.tell();
+          tell({ kind: "desktops" });
+        },
+      },
       mainHost: (hears) => mainHost(this.#options, configurations, hears),
       insideHost: (workspaces, id, hears) => insideHost(this.#options, { workspaces, configurations }, id, hears),
       workspaces: {
@@ -450,6 +465,9 @@ export class Core {
       case "workspaces":
         this.#workspacesChanged.fire();
         return;
+      case "desktops":
+        this.desktops.tell();
+        return;
       case "storeFault":
         this.#fault.fire(tick.message);
         return;
@@ -475,6 +493,7 @@ export class Core {
       role.leader.dispose();
       role.lock.dispose();
     }
+    this.desktops.dispose();
     this.store.close();
   }
 }

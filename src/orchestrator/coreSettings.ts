@@ -14,8 +14,12 @@ export interface CoreSettings {
   permissions?: PermissionMode;
   /** Where OpenCode runs that drives the missions of a container; `inside` by default. */
   containerOpenCode?: "inside" | "outside";
-  /** Whether agents on this machine have tools for a graphical desktop; they have not by default. */
+  /** Whether agents have tools for a graphical desktop; they have not by default. */
   desktop?: boolean;
+  /** The size of desktops, such as `1280x720`, where a workspace's environment names no other. */
+  desktopSize?: string;
+  /** Whether pictures of what agents do on desktops become part of their missions; they do by default. */
+  recordDesktops?: boolean;
   /** The Library's folder; `DataPaths.library` by default. */
   library?: string;
   /** Whether missions go on when no process of ours is there any more; they do by default. */

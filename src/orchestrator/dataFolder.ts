@@ -29,6 +29,8 @@ export interface DataPaths {
   containers: string;
   /** Git worktrees that missions work in. */
   worktrees: string;
+  /** Graphical desktops of agents: a folder each, with sockets, whose paths must be short. */
+  desktops: string;
 }
 
 /** Where the file systems of containers come from, when the environment says so: several data folders can share them. */
@@ -68,5 +70,6 @@ export function dataPaths(
     workspaces: join(root, `workspaces${suffix}`),
     containers: join(root, "containers"),
     worktrees: join(root, "worktrees"),
+    desktops: join(runtime, "desktops"),
   };
 }

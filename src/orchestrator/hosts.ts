@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, extname, join } from "node:path";
+import { privateFolder } from "../base/files.ts";
+import { readDesktopSettings } from "../library/productSettings.ts";
 import type { Connection } from "../opencode/connection.ts";
 import type { InsideOptions } from "../opencode/inside.ts";
 import type { Executable } from "../opencode/locate.ts";
@@ -13,9 +15,10 @@ import type { CoreOptions } from "./core.ts";
 import { EngineHost } from "./engineHost.ts";
 import { asProviders, readEndpoints } from "./endpoints.ts";
 import type { HostOptions } from "./engines.ts";
-import { desktopTools } from "./desktop.ts";
+import { desktopPart, desktopServer, desktopTools, type DesktopServer } from "./desktop.ts";
+import { desktopsFolder } from "./desktops.ts";
 import { LibraryKey } from "./libraryKey.ts";
-import { deniedOutside, toolsInside } from "./outside.ts";
+import { deniedOutside, serverThrough, toolsInside, type OutsideOptions } from "./outside.ts";
 import type { Workspaces } from "./workspaces.ts";
 
 export function configurationsOf(core: CoreOptions): Configurations {
@@ -81,12 +84,10 @@ export function insideHost(
         program: (name: string) => program(core, name),
       };
       const workspace = workspaces.get(id);
-      const more = isOutside
-        ? { parts: [await toolsInside(options)], permission: deniedOutside.permission }
-        : isContainer(workspace.kind)
-          ? {}
-          : desktopOf(core, executable);
-      return configurations.write(workspace, executable, more);
+      if (!isOutside) return configurations.write(workspace, executable, desktopOf(core, executable, workspace));
+      const desktop = desktopServerOf(core, workspace);
+      const parts = [await toolsInside(options), ...(desktop ? [await desktopInside(options, desktop)] : [])];
+      return configurations.write(workspace, executable, { parts, permission: deniedOutside.permission });
     },
     ...(!isContainer(workspace.kind) && { variables: () => variablesOf(workspaces, id) }),
     ...(isOutside && { deny: deniedOutside.tools, variables: () => Promise.resolve(deniedOutside.variables) }),
@@ -96,10 +97,38 @@ export function insideHost(
   return new EngineHost({ ...hears, id: serverInside(id), server, attachment, log: core.log });
 }
 
-/** What agents on this machine have for a desktop, where the settings say so. */
-function desktopOf(core: CoreOptions, executable: Executable): { parts: Part[] } {
-  const isWanted = core.settings().desktop === true;
-  return { parts: isWanted ? [desktopTools(executable, program(core, "desktopMcp"), core.paths.runtime)] : [] };
+/** What agents have for a desktop where their OpenCode runs, if the settings say so. */
+function desktopOf(core: CoreOptions, executable: Executable, workspace?: Workspace): { parts: Part[] } {
+  const desktop = desktopServerOf(core, workspace);
+  return { parts: desktop ? [desktopTools(executable, desktop)] : [] };
+}
+
+function desktopServerOf(core: CoreOptions, workspace?: Workspace): DesktopServer | undefined {
+  const { paths, settings } = core;
+  if (settings().desktop !== true) return undefined;
+  const inside = workspace && isContainer(workspace.kind) ? workspace.id : undefined;
+  const folder = privateFolder(desktopsFolder(paths.desktops, inside));
+  const { graceSeconds } = readDesktopSettings(settings().library ?? paths.library);
+  return desktopServer(program(core, "desktopMcp"), folder, settings(), graceSeconds, workspace);
+}
+
+/** What has to be seen in a container so that a desktop can be started there, and looked at from here. */
+function desktopBinds({ program: path, folder }: DesktopServer) {
+  return [
+    { source: path, target: path, writable: false },
+    { source: folder, target: folder, writable: true },
+  ];
+}
+
+/** The desktop's server in a container, for an OpenCode outside of it. */
+async function desktopInside(options: OutsideOptions, desktop: DesktopServer): Promise<Part> {
+  const { path, command } = await serverThrough(options, {
+    program: desktop.program,
+    file: "desktop.json",
+    environment: desktop.environment,
+    binds: desktopBinds(desktop),
+  });
+  return desktopPart(path, command, { BUN_BE_BUN: "1" });
 }
 
 async function variablesOf(workspaces: Workspaces, id: string): Promise<Record<string, string>> {
@@ -113,7 +142,9 @@ function placeOf(core: CoreOptions, workspaces: Workspaces, { id, network }: Wor
     wrap: async (argv, { env, ...options }) => {
       const workspace = await workspaces.ready(id);
       const secrets = await workspaces.secrets.environment(workspace);
-      const all = { ...options, env: { ...secrets, ...env }, outlives: true };
+      const desktop = desktopServerOf(core, workspace);
+      const binds = [...options.binds, ...(desktop ? desktopBinds(desktop) : [])];
+      const all = { ...options, binds, env: { ...secrets, ...env }, outlives: true };
       return workspaces.backendOf(workspace).wrap(workspace, argv, all);
     },
     // Of the others, all ends with the process that was started.

@@ -23,6 +23,7 @@ import { createdAs, placeFor, type NewMission } from "./missionPlace.ts";
 import { chosenFor, lacksLimit, limitEvents } from "./models.ts";
 import type { CoreSettings } from "./coreSettings.ts";
 import type { Configurations } from "./configurations.ts";
+import { DesktopKeeper, type DesktopKeeperOptions } from "./desktopKeeper.ts";
 import { Directories } from "./directories.ts";
 import { allowedBy } from "./permissions.ts";
 import { MissionRunner } from "./missionRunner.ts";
@@ -40,6 +41,7 @@ export interface LeaderOptions {
   insideHost: (workspaces: Workspaces, workspaceId: string, options: HostOptions) => EngineHost;
   workspaces: Omit<WorkspacesOptions, "log">;
   configurations: Configurations;
+  desktops: Pick<DesktopKeeperOptions, "desktops" | "onChange">;
   settings: () => CoreSettings;
   /** File of the endpoints that the user added. */
   endpointsPath: string;
@@ -55,6 +57,7 @@ const storeRetryMs = 3_000;
 export class Leader implements Disposable {
   readonly engines: Engines;
   readonly workspaces: Workspaces;
+  readonly desktops: DesktopKeeper;
   readonly #options: LeaderOptions;
   readonly #lifetime = new Lifetime();
   readonly #runners = new Map<string, MissionRunner>();
@@ -98,6 +101,16 @@ export class Leader implements Disposable {
     options.store.refresh();
     const { store, hub, log } = options;
     this.#upkeep = this.#lifetime.add(new Upkeep({ store, hub, log, isBusy: () => this.isBusy }));
+    this.desktops = this.#lifetime.add(
+      new DesktopKeeper({
+        ...options.desktops,
+        store,
+        update: (missionId, bodies) => this.runner(missionId).update(bodies),
+        missionsFolder: options.missionsFolder,
+        records: () => options.settings().recordDesktops ?? true,
+        log,
+      }),
+    );
     this.workspaces = this.#lifetime.add(new Workspaces({ ...options.workspaces, log: options.log }));
     this.engines = this.#lifetime.add(
       new Engines({
@@ -117,6 +130,7 @@ export class Leader implements Disposable {
   async start(): Promise<void> {
     if (this.#options.store.newer) return;
     this.#upkeep.start();
+    this.desktops.start();
     this.workspaces.start().catch((error: unknown) => {
       this.#options.log.warn(`Worktrees could not be looked for: ${describeError(error)}`);
     });
@@ -291,6 +305,7 @@ export class Leader implements Disposable {
     if (events.length === 0) return;
     const batch = { missionId: head.id, prev, seq, events };
     this.#options.hub.publish({ batch, ...(head !== before && { head }) });
+    this.desktops.accept(head.id, events);
     if (head.usedModel !== before.usedModel) void this.#noteLimit(head);
     if (isRunning(before) && !isRunning(head)) void this.#reloadOutdated();
     for (const { body } of events) if (body.type === "turn_ended") this.#noteChanges(head, body.messageId);
@@ -362,6 +377,7 @@ export class Leader implements Disposable {
       throw new OpenAgentError("mission_busy", "The mission is at work. Stop it first.", { missionId });
     this.#runners.get(missionId)?.dispose();
     this.#runners.delete(missionId);
+    await this.desktops.endOf(missionId);
     // The files first: a mission that is still listed can be deleted again.
     dropAttachments(this.#options.missionsFolder, missionId);
     store.remove(missionId);

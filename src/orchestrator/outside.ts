@@ -4,6 +4,7 @@ import { configurationIn } from "../opencode/configuration.ts";
 import type { Launch } from "../opencode/launch.ts";
 import type { Executable } from "../opencode/locate.ts";
 import type { Part } from "../protocol/configuration.ts";
+import type { Bind } from "../workspace/backend.ts";
 import type { Workspaces } from "./workspaces.ts";
 
 export interface OutsideOptions {
@@ -34,24 +35,16 @@ export const deniedOutside = {
  * that OpenCode's own stand for. Builds the container where it is not ready.
  */
 export async function toolsInside(options: OutsideOptions): Promise<Part> {
-  const { workspaces, workspaceId, folder, executable, program } = options;
-  const workspace = await workspaces.ready(workspaceId);
-  const names = [...workspace.secrets, ...Object.keys(workspace.environment)];
-  const env = {
-    ...(await workspaces.secrets.environment(workspace)),
-    BUN_BE_BUN: "1",
-    OPEN_AGENT_WORKSPACE: workspace.directory,
-    OPEN_AGENT_GUARD: JSON.stringify({ restore: {}, hide: ["BUN_BE_BUN"], pass: names }),
-  };
-  const tools = program("workspaceMcp");
+  const { workspaces, workspaceId, folder, program } = options;
+  const workspace = workspaces.get(workspaceId);
   const known = privateFolder(dirname(configurationIn(folder)));
-  const binds = [executable.path, tools, known].map((path) => ({ source: path, target: path, writable: false }));
-  const argv = [executable.path, tools];
-  const wrapped = await workspaces.backendOf(workspace).wrap(workspace, argv, { cwd: workspace.directory, env, binds });
-  const path = join(folder, "tools.json");
-  const launch: Launch = { command: wrapped.command, args: wrapped.args, cwd: wrapped.cwd, env: wrapped.env };
-  writePrivateFile(path, JSON.stringify(launch));
-  const command = [executable.path, program("launch"), path];
+  const tools = program("workspaceMcp");
+  const { path, command } = await serverThrough(options, {
+    program: tools,
+    file: "tools.json",
+    environment: {},
+    binds: [tools, known].map((source) => ({ source, target: source, writable: false })),
+  });
   return {
     kind: "mcps",
     name: "workspace",
@@ -59,4 +52,37 @@ export async function toolsInside(options: OutsideOptions): Promise<Part> {
     description: `The files and commands of ${workspace.name}`,
     entry: { type: "local", command, environment: { BUN_BE_BUN: "1" }, enabled: true },
   };
+}
+
+/** A program of ours to be run in a container as an MCP server. */
+interface ServerInside {
+  program: string;
+  /** The name of the file that says how it is started. */
+  file: string;
+  environment: Record<string, string>;
+  binds: Bind[];
+}
+
+/** The command with which OpenCode starts such a server from outside, and the file that says the rest. */
+export async function serverThrough(
+  { workspaces, workspaceId, folder, executable, program: ours }: OutsideOptions,
+  { program, file, environment, binds }: ServerInside,
+): Promise<{ path: string; command: string[] }> {
+  const workspace = await workspaces.ready(workspaceId);
+  const names = [...workspace.secrets, ...Object.keys(workspace.environment)];
+  const wrapped = await workspaces.backendOf(workspace).wrap(workspace, [executable.path, program], {
+    cwd: workspace.directory,
+    env: {
+      ...(await workspaces.secrets.environment(workspace)),
+      BUN_BE_BUN: "1",
+      OPEN_AGENT_WORKSPACE: workspace.directory,
+      OPEN_AGENT_GUARD: JSON.stringify({ restore: {}, hide: ["BUN_BE_BUN"], pass: names }),
+      ...environment,
+    },
+    binds: [{ source: executable.path, target: executable.path, writable: false }, ...binds],
+  });
+  const path = join(folder, file);
+  const launch: Launch = { command: wrapped.command, args: wrapped.args, cwd: wrapped.cwd, env: wrapped.env };
+  writePrivateFile(path, JSON.stringify(launch));
+  return { path, command: [executable.path, ours("launch"), path] };
 }

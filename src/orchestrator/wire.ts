@@ -7,6 +7,7 @@ export type Tick =
   | { kind: "removed"; missionId: string }
   | { kind: "engine"; server: string; state: EngineState }
   | { kind: "workspaces" }
+  | { kind: "desktops" }
   | { kind: "storeFault"; message: string | undefined };
 
 /** An error as it crosses a process boundary. */

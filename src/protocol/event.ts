@@ -5,6 +5,7 @@
  */
 import type { FileChange } from "./changes.ts";
 import type { CommandCall, MessageAttachment } from "./attachment.ts";
+import type { DesktopEnded, DesktopKept, DesktopPicture, DesktopUse } from "./desktop.ts";
 import type {
   CallRef,
   ContextLimit,
@@ -46,6 +47,8 @@ export interface ToolCard {
   diff?: string;
   /** The sub-agent's session that the call started. */
   childSessionId?: string;
+  /** What a finished call had to do with a graphical desktop. */
+  desktop?: DesktopUse;
 }
 
 interface InSession {
@@ -369,6 +372,9 @@ export type OwnEvent =
   | TurnEnded
   | TurnReverted
   | ChangesAccepted
+  | DesktopEnded
+  | DesktopKept
+  | DesktopPicture
   | Notice;
 
 /** The types of `OwnEvent`: none of them is a sign of life of the agent. */
@@ -381,6 +387,9 @@ export const ownTypes = [
   "turn_ended",
   "turn_reverted",
   "changes_accepted",
+  "desktop_ended",
+  "desktop_kept",
+  "desktop_picture",
   "notice",
 ] as const satisfies OwnEvent["type"][];
 
@@ -451,6 +460,11 @@ export function keyOf(body: EventBody): string | undefined {
       return `changes:${body.messageId}`;
     case "turn_reverted":
       return `reverted:${body.messageId}`;
+    case "desktop_ended":
+    case "desktop_kept":
+      return `${body.type}:${body.desktopId}`;
+    case "desktop_picture":
+      return `picture:${body.partId}`;
     case "error":
     case "raw":
       return `${body.type}:${body.id}`;

@@ -1,5 +1,6 @@
 /** Names and shapes of a mission. Plain data; shared by host, page and tests. */
 import type { CommandCall, MessageAttachment } from "./attachment.ts";
+import type { MissionDesktop } from "./desktop.ts";
 import type { AllowedBy, PermissionMode } from "./permission.ts";
 
 /** What became of a mission as a whole. Same words as Open Agent's HTTP API. */
@@ -257,6 +258,8 @@ export interface MissionHead {
   runningTools: string[];
   /** First line of the latest finished answer. */
   lastLine?: string;
+  /** Graphical desktops that its agents have started, oldest first. */
+  desktops?: readonly MissionDesktop[];
 }
 
 /** How full the context is, from 0 to 1; undefined while that is not known. */

@@ -16,6 +16,7 @@ import type {
   TurnReverted,
 } from "./event.ts";
 import { childChange, restingChildren } from "./children.ts";
+import { desktopChange, toolEnded } from "./desktop.ts";
 import {
   contextTokens,
   isVerdict,
@@ -186,8 +187,10 @@ function headChange(head: MissionHead, body: EventBody, time: number): Partial<M
       if (body.state !== "running" || head.runningTools.includes(body.partId)) return undefined;
       return { runningTools: [...head.runningTools, body.partId] };
     case "tool_result":
-      if (!head.runningTools.includes(body.partId)) return undefined;
-      return { runningTools: head.runningTools.filter((partId) => partId !== body.partId) };
+      return toolEnded(head, body, time);
+    case "desktop_ended":
+    case "desktop_kept":
+      return desktopChange(head, body, time);
     case "assistant_message": {
       if (!body.done || body.sessionId !== head.sessionId) return undefined;
       const lastLine = body.text
@@ -207,6 +210,7 @@ function headChange(head: MissionHead, body: EventBody, time: number): Partial<M
     case "turn_changes":
     case "turn_reverted":
     case "changes_accepted":
+    case "desktop_picture":
     case "error":
     case "message_removed":
     case "part_removed":
@@ -301,7 +305,9 @@ export function reduceTranscript(
         return { ...old, output: output.slice(-runningOutputLimit) };
       });
     case "tool_result":
-      return withPart(own, body, (_old, message) => withAllowance(finishedTool(body), message));
+      return withPart(own, body, (old, message) => withAllowance(withPicture(finishedTool(body), old), message));
+    case "desktop_picture":
+      return withPart(own, body, (old) => (old?.kind === "tool" ? { ...old, picture: body.path } : old));
     case "part_removed":
       return withMessage(own, body, (message) => ({
         ...message,
@@ -322,6 +328,11 @@ function allowed(transcript: Transcript, { sessionId, requestId, call, allowedBy
     const noted = { ...message, allowed: { ...message.allowed, [requestId]: { callId, by: allowedBy } } };
     return { ...noted, parts: noted.parts.map((part) => (part.kind === "tool" ? withAllowance(part, noted) : part)) };
   });
+}
+
+/** What it looked like stays when the result is told again. */
+function withPicture(part: ToolPart, old: Part | undefined): ToolPart {
+  return old?.kind === "tool" && old.picture !== undefined ? { ...part, picture: old.picture } : part;
 }
 
 function withAllowance(part: ToolPart, message: Message): ToolPart {

@@ -36,6 +36,8 @@ export interface ToolPart {
   endedAt?: number;
   /** What allowed it in the user's stead; a call may ask for more than one thing. */
   allowedBy?: AllowedBy[];
+  /** Absolute path of a picture of the desktop that it was done on, as that was afterwards. */
+  picture?: string;
 }
 
 export interface AttachmentPart {

@@ -97,6 +97,8 @@ function waysOut(error: OpenAgentError): Way[] {
     case "item_exists":
     case "desktop_unavailable":
     case "desktop_failed":
+    case "desktop_busy":
+    case "desktop_not_found":
       return [];
     case "git_failed":
       return waysOutOfGit[error.detail["problem"] ?? ""] ?? [];

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { privateFolder } from "../../base/files.ts";
-import { holdDisplay, parseSize, readDisplay, startDisplay } from "../../desktop/display.ts";
+import { holdDisplay, ownDisplay, parseSize, seenDisplay, startDisplay } from "../../desktop/display.ts";
 import { ToolError } from "../tool.ts";
 import { Session } from "./session.ts";
 
@@ -23,16 +23,25 @@ export interface SessionOptions {
 /** One agent needs one desktop, or two; one that has lost count must not fill the machine. */
 const mostSessions = 8;
 
-/** The desktops of this server, and those that one before it has left in the same folder. */
+/** The desktops of one mission's agents: those of this server, and those that one before it has left in the same folder. */
 export class Sessions {
   readonly workspace: string;
   readonly #options: SessionOptions;
+  readonly #owner: string;
   readonly #known = new Map<string, Session>();
   #made: string | undefined;
+  readonly #others: Map<string, Sessions>;
 
-  constructor(options: SessionOptions) {
+  constructor(options: SessionOptions, owner = "", others = new Map<string, Sessions>()) {
     this.#options = options;
     this.workspace = options.workspace;
+    this.#owner = owner;
+    this.#others = others.set(owner, this);
+  }
+
+  /** Those of a mission; all that name none share theirs. */
+  of(owner: string): Sessions {
+    return this.#others.get(owner) ?? new Sessions(this.#options, owner, this.#others);
   }
 
   /** Where screenshots are saved. */
@@ -49,6 +58,7 @@ export class Sessions {
     const folder = join(this.#folder(), randomBytes(4).toString("hex"));
     const { size, graceSeconds } = this.#options;
     await startDisplay({ folder, ...parseSize(size), graceSeconds });
+    if (this.#owner !== "") ownDisplay(folder, this.#owner);
     const session = await this.#take(folder);
     if (session) return session;
     throw new ToolError("The desktop ended as soon as it was started. Try again.");
@@ -71,12 +81,18 @@ export class Sessions {
     return session.end();
   }
 
-  /** Leaves all displays to themselves. */
+  /** Leaves all displays to themselves, those of all missions. */
   letGo(): void {
-    for (const session of this.#known.values()) session.letGo();
+    for (const sessions of this.#others.values()) for (const session of sessions.#known.values()) session.letGo();
   }
 
+  /** Takes up what is there, and forgets what has ended. */
   async #adopt(): Promise<void> {
+    for (const [name, session] of [...this.#known])
+      if (!seenDisplay(session.folder)) {
+        this.#known.delete(name);
+        session.letGo();
+      }
     const base = this.#options.folder;
     if (base === undefined || !existsSync(base)) return;
     const known = new Set([...this.#known.values()].map(({ folder }) => folder));
@@ -85,11 +101,12 @@ export class Sessions {
   }
 
   async #take(folder: string): Promise<Session | undefined> {
-    const display = readDisplay(folder);
-    const hold = display && (await holdDisplay(folder));
+    const seen = seenDisplay(folder);
+    if (!seen || (seen.owner ?? "") !== this.#owner) return undefined;
+    const hold = await holdDisplay(folder);
     if (!hold) return undefined;
-    const session = new Session(display, folder, hold, this.#options.environment);
-    this.#known.set(display.name, session);
+    const session = new Session(seen.display, folder, hold, this.#options.environment);
+    this.#known.set(seen.display.name, session);
     return session;
   }
 

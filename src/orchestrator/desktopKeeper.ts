@@ -1,0 +1,166 @@
+import { createHash } from "node:crypto";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Sequence, Timer } from "../base/async.ts";
+import { describeError } from "../base/errors.ts";
+import { privateFolder } from "../base/files.ts";
+import { Lifetime, type Disposable } from "../base/lifetime.ts";
+import type { Logger } from "../base/log.ts";
+import { endDisplay } from "../desktop/display.ts";
+import type { RfbClient } from "../desktop/rfb.ts";
+import type { EventBody, MissionEvent, ToolResult } from "../protocol/event.ts";
+import type { Store } from "../store/store.ts";
+import { answers, type Desktops, type FoundDesktop } from "./desktops.ts";
+
+export interface DesktopKeeperOptions {
+  desktops: Desktops;
+  store: Pick<Store, "head" | "has">;
+  /** Stores events of a mission. */
+  update: (missionId: string, bodies: EventBody[]) => void;
+  /** Holds a folder for each mission with files. */
+  missionsFolder: string;
+  /** Whether pictures of what agents do on desktops become part of the missions. */
+  records: () => boolean;
+  /** Desktops have come, gone or changed. */
+  onChange: () => void;
+  log: Logger;
+}
+
+/** How often it is looked at what there is, and at least every how many times whether it answers. */
+const [lookMs, looksPerProbe] = [5_000, 6];
+/** Pictures of a mission that are kept, and how long after a call one is still of it. */
+const [mostPictures, freshMs] = [1000, 10_000];
+
+/** For the leader: ends desktops that nobody needs any more, tells of those that are gone, and keeps pictures of them. */
+export class DesktopKeeper implements Disposable {
+  readonly #options: DesktopKeeperOptions;
+  readonly #lifetime = new Lifetime();
+  readonly #timer = this.#lifetime.add(new Timer());
+  readonly #looking = new Sequence();
+  readonly #recording = new Sequence();
+  /** As they were found last. */
+  #known = new Map<string, FoundDesktop>();
+  #looks = 0;
+  /** Digests of the newest picture of each mission, and how many there are. */
+  readonly #pictures = new Map<string, { digest: string; count: number }>();
+
+  constructor(options: DesktopKeeperOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    void this.look().finally(() => {
+      if (!this.#lifetime.ended) this.#timer.set(lookMs, () => this.start());
+    });
+  }
+
+  /** Takes in what a mission's events say of desktops. */
+  accept(missionId: string, events: readonly MissionEvent[]): void {
+    const calls = events.flatMap(({ body }) => (body.type === "tool_result" && body.card.desktop ? [body] : []));
+    if (calls.length === 0) return;
+    // What is told late, after a time without a leader, is not what is seen now.
+    const last = calls.findLast(
+      ({ card, attachments, endedAt }) =>
+        card.desktop?.action !== "stopped" && !attachments?.length && Date.now() - (endedAt ?? 0) < freshMs,
+    );
+    if (last && this.#options.records()) void this.#record(missionId, last);
+    if (calls.some(({ card }) => card.desktop?.action !== "used")) void this.look();
+  }
+
+  /** Looks at what there is, and does what has become due. */
+  look(): Promise<void> {
+    return this.#looking.run(async () => {
+      try {
+        await this.#look();
+      } catch (error) {
+        this.#options.log.warn(`Desktops could not be looked after: ${describeError(error)}`);
+      }
+    });
+  }
+
+  async #look(): Promise<void> {
+    const { desktops } = this.#options;
+    const probes = this.#looks++ % looksPerProbe === 0;
+    const found = new Map<string, FoundDesktop>();
+    for (const desktop of desktops.list()) {
+      const isGone = (probes || !this.#known.has(desktop.id)) && !(await answers(desktop.socket));
+      if (isGone) rmSync(desktop.folder, { recursive: true, force: true });
+      else if (desktop.isOrphan || (desktop.closesAt ?? Infinity) <= Date.now()) await endDisplay(desktop.folder);
+      else found.set(desktop.id, desktop);
+    }
+    const before = this.#known;
+    this.#known = found;
+    for (const [id, desktop] of before) if (!found.has(id)) this.#tellEnd(desktop);
+    if (facts(before) !== facts(found)) this.#options.onChange();
+  }
+
+  /** A mission says itself what its agent has ended. */
+  #tellEnd({ id, missionId }: FoundDesktop): void {
+    const { store, update } = this.#options;
+    if (missionId === undefined || !store.has(missionId)) return;
+    const known = store.head(missionId).desktops?.find((desktop) => desktop.id === id);
+    if (known && known.endedAt === undefined) update(missionId, [{ type: "desktop_ended", desktopId: id }]);
+  }
+
+  /** Throws `desktop_not_found`. */
+  find(id: string): FoundDesktop {
+    return this.#options.desktops.find(id);
+  }
+
+  connect(id: string): Promise<RfbClient> {
+    return this.#options.desktops.connect(id);
+  }
+
+  /** Ends a desktop. Throws `desktop_not_found`. */
+  async end(id: string): Promise<void> {
+    await endDisplay(this.#options.desktops.find(id).folder);
+    await this.look();
+  }
+
+  /** Ends the desktops of a mission that is deleted. */
+  async endOf(missionId: string): Promise<void> {
+    for (const { folder, missionId: owner } of this.#options.desktops.list())
+      if (owner === missionId) await endDisplay(folder);
+    this.#pictures.delete(missionId);
+    await this.look();
+  }
+
+  /** Keeps what the desktop looks like after a call, as a part of the mission; not twice the same in a row. */
+  #record(missionId: string, call: ToolResult): Promise<void> {
+    return this.#recording.run(async () => {
+      const { desktops, store, update, missionsFolder, log } = this.#options;
+      try {
+        if (!store.has(missionId)) return;
+        const display = call.card.desktop?.display;
+        const desktop = desktops.of(missionId).findLast((one) => display === undefined || one.display === display);
+        const folder = privateFolder(picturesFolder(missionsFolder, missionId));
+        const known = this.#pictures.get(missionId) ?? { digest: "", count: readdirSync(folder).length };
+        if (!desktop || known.count >= mostPictures) return;
+        const png = await desktops.picture(desktop.id);
+        const digest = createHash("sha256").update(png).digest("base64");
+        if (digest === known.digest || !store.has(missionId)) return;
+        this.#pictures.set(missionId, { digest, count: known.count + 1 });
+        const { sessionId, messageId, partId } = call;
+        const path = join(folder, `${partId.replace(/\W/g, "_")}.png`);
+        writeFileSync(path, png, { mode: 0o600 });
+        update(missionId, [{ type: "desktop_picture", sessionId, messageId, partId, desktopId: desktop.id, path }]);
+      } catch (error) {
+        log.warn(`There is no picture of what was done on a desktop: ${describeError(error)}`);
+      }
+    });
+  }
+
+  dispose(): void {
+    this.#lifetime.dispose();
+  }
+}
+
+/** Where the pictures of a mission's desktops are kept; they go with the mission. */
+export function picturesFolder(missionsFolder: string, missionId: string): string {
+  return join(missionsFolder, missionId, "desktop");
+}
+
+/** What others draw of them. */
+function facts(desktops: ReadonlyMap<string, FoundDesktop>): string {
+  return JSON.stringify([...desktops.values()]);
+}
