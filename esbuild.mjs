@@ -140,6 +140,7 @@ const bundles = [
     ...common,
     entryPoints: [
       { in: "webview/main.tsx", out: "main" },
+      { in: "webview/desktops.tsx", out: "desktops" },
       { in: "webview/styles.css", out: "main" },
     ],
     outdir: "dist/webview",
@@ -150,6 +151,16 @@ const bundles = [
     jsxImportSource: "preact",
     loader: { ".ttf": "file" },
     assetNames: "[name]",
+    tsconfig: "webview/tsconfig.json",
+  },
+  // The viewer of desktops waits for what the browser can do before it is there, which only a module may.
+  {
+    ...common,
+    entryPoints: ["webview/viewer.ts"],
+    outfile: "dist/webview/viewer.js",
+    platform: "browser",
+    format: "esm",
+    target: "es2023",
     tsconfig: "webview/tsconfig.json",
   },
 ];

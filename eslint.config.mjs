@@ -50,7 +50,7 @@ const layers = [
   {
     folder: "webview",
     may: ["src/base", "src/protocol"],
-    packages: ["preact", "@preact/signals", "marked", "dompurify", "highlight.js", "anser"],
+    packages: ["@novnc/novnc", "preact", "@preact/signals", "marked", "dompurify", "highlight.js", "anser"],
     browser: true,
   },
   { folder: "test", may: ["src", "webview"], any: true },

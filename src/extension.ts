@@ -7,6 +7,9 @@ import { changeHandlers } from "./ui/changeCommands.ts";
 import { ChangeDocuments } from "./ui/changeDocuments.ts";
 import { commandHandlers } from "./ui/commands.ts";
 import { provideContainerFiles } from "./ui/containerFiles.ts";
+import { desktopHandlers } from "./ui/desktopCommands.ts";
+import { noticeClosings } from "./ui/desktopNotices.ts";
+import { DesktopsView, DesktopWindows } from "./ui/desktops.ts";
 import { DiskUse } from "./ui/diskUse.ts";
 import { offerProblems } from "./ui/composerCommands.ts";
 import { provideReports } from "./ui/exchange.ts";
@@ -50,6 +53,8 @@ export function activate(context: vscode.ExtensionContext): void {
     registerTools(app),
     offerProblems(),
   );
+  const windows = new DesktopWindows(app);
+  context.subscriptions.push(windows, new DesktopsView(app), noticeClosings(app));
   const parts = { app, missions, panels };
   const documents = new ChangeDocuments(app);
   const review = new Review(app, documents);
@@ -69,6 +74,7 @@ export function activate(context: vscode.ExtensionContext): void {
     ...commandHandlers,
     ...changeHandlers(documents, review),
     ...workspaceCommands(logs, output, usage),
+    ...desktopHandlers(windows),
     ...library.handlers,
   };
   for (const [name, handle] of Object.entries(handlers)) {

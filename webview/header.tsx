@@ -1,6 +1,7 @@
 import { contextShare, formatModel, isRunning, totalCost, type MissionHead } from "../src/protocol/mission.ts";
 import { modeWords } from "../src/protocol/requestWords.ts";
 import { ChangesButton } from "./changes.tsx";
+import { hide, live, show, shown } from "./desktopState.ts";
 import { duration, money } from "./format.ts";
 import { post } from "./host.ts";
 import { Icon } from "./icon.tsx";
@@ -62,6 +63,7 @@ export function Header() {
         {cost > 0 && <span title="Cost as the provider reports it">{money(cost)}</span>}
         <Context head={head} />
         <span class="grow" />
+        <DesktopButton />
         <ChangesButton />
         {isRunning(head) && canAct.value && (
           <button type="button" class="stop" onClick={() => post({ type: "stop" })}>
@@ -70,6 +72,23 @@ export function Header() {
         )}
       </div>
     </header>
+  );
+}
+
+/** Shows or hides the mission's desktop, where one runs. */
+function DesktopButton() {
+  if (live.value.length === 0) return null;
+  const isShown = shown.value !== undefined;
+  return (
+    <button
+      type="button"
+      class="plain-button"
+      aria-pressed={isShown}
+      title={isShown ? "Hide the desktop" : "Show the agent’s desktop"}
+      onClick={() => (isShown ? hide() : show(live.value.at(-1)?.id))}
+    >
+      <Icon name="device-desktop" /> Desktop
+    </button>
   );
 }
 

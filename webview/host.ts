@@ -22,3 +22,8 @@ export function keptState(): PageState | undefined {
 export function keepState(state: PageState): void {
   editor.setState(state);
 }
+
+/** What the window of a desktop is found by after a reload. */
+export function keepWindow(state: { desktopId: string }): void {
+  editor.setState(state);
+}

@@ -3,6 +3,8 @@ import { render } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { HostMessage } from "../src/protocol/panel.ts";
 import { isRunning } from "../src/protocol/mission.ts";
+import { DesktopPane } from "./desktopPane.tsx";
+import { layout, shown as shownDesktop } from "./desktopState.ts";
 import { Footer } from "./footer.tsx";
 import { Header } from "./header.tsx";
 import { keptState, post } from "./host.ts";
@@ -11,6 +13,7 @@ import { Requests } from "./requests.tsx";
 import { keepInSight, letGo, takeUpGoal } from "./seek.ts";
 import {
   announcement,
+  canAct,
   engine,
   goal,
   goToEnd,
@@ -30,17 +33,20 @@ function Page() {
   if (!view.value) return null;
   return (
     <>
-      <Header />
-      <Scroller key={`${view.value.head.id} ${subAgent.value?.sessionId ?? ""}`} />
-      {isExcerpt.value && (
-        <p class="excerpt">
-          This is an earlier part of the conversation.
-          <button type="button" class="link" onClick={goToEnd}>
-            Show the Newest
-          </button>
-        </p>
-      )}
-      <Footer />
+      <div class="work">
+        <Header />
+        <Scroller key={`${view.value.head.id} ${subAgent.value?.sessionId ?? ""}`} />
+        {isExcerpt.value && (
+          <p class="excerpt">
+            This is an earlier part of the conversation.
+            <button type="button" class="link" onClick={goToEnd}>
+              Show the Newest
+            </button>
+          </p>
+        )}
+        <Footer />
+      </div>
+      <DesktopPane canAct={canAct.value} />
       <div class="visually-hidden" aria-live="polite">
         {announcement.value}
       </div>
@@ -168,6 +174,13 @@ effect(() => {
     window.clearInterval(clock);
     clock = undefined;
   }
+});
+
+// The desktop takes its part of the page.
+effect(() => {
+  const { side, share } = layout.value;
+  document.documentElement.style.setProperty("--desktop-share", `${String(share * 100)}%`);
+  document.body.dataset["desktop"] = shownDesktop.value === undefined ? "none" : side;
 });
 
 const root = document.getElementById("root");

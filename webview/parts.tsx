@@ -178,6 +178,7 @@ function ToolBody({ part }: { part: ToolPart }) {
       {whole.attachments.map(
         (file, index) => file.mime.startsWith("image/") && <Picture key={index} url={file.url} name={file.name} />,
       )}
+      {part.picture !== undefined && <PictureFile path={part.picture} name="The desktop afterwards" />}
       <div class="actions">
         {part.card.path !== undefined && (
           <button

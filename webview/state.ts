@@ -14,6 +14,7 @@ import type {
 import { openRequests } from "../src/protocol/permission.ts";
 import { reduce, reduceTranscript, type MissionView } from "../src/protocol/reduce.ts";
 import type { Transcript } from "../src/protocol/transcript.ts";
+import { keepWish, receiveDesktop, viewMission, wish } from "./desktopState.ts";
 import { keepState, keptState, post } from "./host.ts";
 
 export const view = signal<MissionView | undefined>(undefined);
@@ -115,6 +116,8 @@ export function receive(message: HostMessage): void {
         activeAt.value = message.activeAt + ahead;
         changed.value = { files: 0, additions: 0, deletions: 0 };
       });
+      const kept = keptState();
+      viewMission(head, kept?.missionId === head.id ? kept.desktop : undefined);
       seq = message.seq;
       keep();
       return;
@@ -172,6 +175,9 @@ export function receive(message: HostMessage): void {
     case "composer":
       if (toComposer) toComposer(message);
       else early.push(message);
+      return;
+    default:
+      receiveDesktop(message);
   }
 }
 
@@ -194,6 +200,7 @@ function takeIn(): void {
   const events = batches.flatMap((one) => one.events);
   batch(() => {
     view.value = events.reduce(reduce, before);
+    viewMission(view.value.head);
     if (subAgent.value) subAgent.value = events.reduce(reduceSession, subAgent.value);
     if (excerpt.value) excerpt.value = events.reduce(reduceExcerpt, excerpt.value);
     for (const { body, time } of events) {
@@ -327,8 +334,10 @@ function keep(): void {
   const missionId = view.value?.head.id;
   if (missionId === undefined) return;
   const shownSession = subAgent.value && { subAgent: subAgent.value.sessionId };
-  keepState({ missionId, drafts, attachments: draftAttachments, ...shownSession });
+  keepState({ missionId, drafts, attachments: draftAttachments, desktop: wish.value, ...shownSession });
 }
+
+keepWish(keep);
 
 /** Unfolds or folds an item; the whole of a tool call is fetched when it is first unfolded. */
 export function toggle(id: string, isCall: boolean, open = !unfolded.value.has(id)): void {

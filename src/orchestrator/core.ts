@@ -124,6 +124,7 @@ export class Core {
       folder: options.paths.desktops,
       store: this.store,
       library: () => this.libraryFolder,
+      missions: options.paths.missions,
     });
     void this.#seek();
   }

@@ -17,8 +17,6 @@ export interface DesktopKeeperOptions {
   store: Pick<Store, "head" | "has">;
   /** Stores events of a mission. */
   update: (missionId: string, bodies: EventBody[]) => void;
-  /** Holds a folder for each mission with files. */
-  missionsFolder: string;
   /** Whether pictures of what agents do on desktops become part of the missions. */
   records: () => boolean;
   /** Desktops have come, gone or changed. */
@@ -128,12 +126,12 @@ export class DesktopKeeper implements Disposable {
   /** Keeps what the desktop looks like after a call, as a part of the mission; not twice the same in a row. */
   #record(missionId: string, call: ToolResult): Promise<void> {
     return this.#recording.run(async () => {
-      const { desktops, store, update, missionsFolder, log } = this.#options;
+      const { desktops, store, update, log } = this.#options;
       try {
         if (!store.has(missionId)) return;
         const display = call.card.desktop?.display;
         const desktop = desktops.of(missionId).findLast((one) => display === undefined || one.display === display);
-        const folder = privateFolder(picturesFolder(missionsFolder, missionId));
+        const folder = privateFolder(desktops.picturesOf(missionId));
         const known = this.#pictures.get(missionId) ?? { digest: "", count: readdirSync(folder).length };
         if (!desktop || known.count >= mostPictures) return;
         const png = await desktops.picture(desktop.id);
@@ -153,11 +151,6 @@ export class DesktopKeeper implements Disposable {
   dispose(): void {
     this.#lifetime.dispose();
   }
-}
-
-/** Where the pictures of a mission's desktops are kept; they go with the mission. */
-export function picturesFolder(missionsFolder: string, missionId: string): string {
-  return join(missionsFolder, missionId, "desktop");
 }
 
 /** What others draw of them. */

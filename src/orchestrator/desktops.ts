@@ -32,6 +32,8 @@ export interface DesktopsOptions {
   folder: string;
   store: Pick<Store, "missionOfSession" | "has" | "head">;
   library: () => string;
+  /** Holds a folder for each mission with files. */
+  missions: string;
 }
 
 /** A desktop as it is found on the disk. */
@@ -59,6 +61,16 @@ export class Desktops implements Disposable {
 
   constructor(options: DesktopsOptions) {
     this.#options = options;
+  }
+
+  /** Where the pictures of what a mission's agents did on desktops are kept; they go with the mission. */
+  picturesOf(missionId: string): string {
+    return join(this.#options.missions, missionId, "desktop");
+  }
+
+  /** How long before the end of a desktop the user is told of it, in milliseconds. */
+  get warningMs(): number {
+    return 1000 * readDesktopSettings(this.#options.library()).warningSeconds;
   }
 
   /** To be called when something of them has changed. */

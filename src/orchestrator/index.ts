@@ -1,5 +1,6 @@
 /** The orchestrator's public face. */
 export { Core } from "./core.ts";
+export type { DesktopView } from "./desktops.ts";
 export type { CommandInput, CommandName, CommandResult } from "./commands.ts";
 export { readToolInput } from "./toolInputs.ts";
 export { fileSecrets, type SecretStore } from "./secrets.ts";

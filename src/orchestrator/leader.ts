@@ -106,7 +106,6 @@ export class Leader implements Disposable {
         ...options.desktops,
         store,
         update: (missionId, bodies) => this.runner(missionId).update(bodies),
-        missionsFolder: options.missionsFolder,
         records: () => options.settings().recordDesktops ?? true,
         log,
       }),

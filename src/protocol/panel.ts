@@ -1,5 +1,7 @@
 /** What the mission panel's page and its host say to each other. */
 import type { MessageAttachment } from "./attachment.ts";
+import type { DesktopMessage, DesktopRequests } from "./desktopPage.ts";
+import type { DesktopWish } from "./desktop.ts";
 import type { EngineState } from "./engineState.ts";
 import type { EventBatch, MissionEvent, ToolCard } from "./event.ts";
 import type { PermissionReply } from "./mission.ts";
@@ -17,6 +19,8 @@ export interface PageState {
   subAgent?: string;
   /** What they carry beside their text. */
   attachments?: Record<string, MessageAttachment[]>;
+  /** What the user wants of the mission's desktop. */
+  desktop?: DesktopWish;
 }
 
 /** The newest part of a sub-agent's session, and the seq that it stands at. */
@@ -69,6 +73,7 @@ export interface PanelWorkspace {
 }
 
 export type HostMessage =
+  | DesktopMessage
   /** The page shows this mission from here on. */
   | {
       type: "open";
@@ -117,7 +122,7 @@ export interface PartDetail {
 }
 
 /** What the page may ask of its host. A host that lacks a handler for one of these does not compile. */
-export interface PageRequests {
+export interface PageRequests extends DesktopRequests {
   /** `seq`: where the view that came with the document stands; 0 without one. */
   ready: { state: PageState | undefined; seq: number };
   /** The page missed something, or processed everything up to `seq`. */
@@ -186,6 +191,7 @@ export const panelCommands = [
   "forkMission",
   "attachFiles",
   "showBuildLog",
+  "showDesktop",
 ] as const;
 export type PanelCommand = (typeof panelCommands)[number];
 

@@ -121,13 +121,14 @@ function missionReference(core: Core, missionId: string, other: string): Referen
   return { text: `${mention} (“${view.head.title}”)`, attachments: [file] };
 }
 
-/** A picture that the user gave this mission, for the page, which may read no file. */
+/** A picture that the user gave this mission, or one of its desktops, for the page, which may read no file. */
 async function pictureAt(core: Core, missionId: string, path: string): Promise<string | undefined> {
   const mime = mimeOf(path);
   const shown = core.store.events(missionId, { types: ["attachment"] }).some(({ body }) => {
     return body.type === "attachment" && body.url === pathToFileURL(path).href;
   });
-  if (!mime.startsWith("image/") || (!shown && dirname(path) !== core.attachmentsFolder(missionId))) return undefined;
+  const own = [core.attachmentsFolder(missionId), core.desktops.picturesOf(missionId)];
+  if (!mime.startsWith("image/") || (!shown && !own.includes(dirname(path)))) return undefined;
   try {
     return `data:${mime};base64,${(await readFile(path)).toString("base64")}`;
   } catch (error) {

@@ -326,6 +326,7 @@ function drawn(head: MissionHead): string {
     head.failure,
     subAgentsDrawn(head),
     head.revertedFrom,
+    head.desktops?.some(({ endedAt }) => endedAt === undefined),
   ]);
 }
 
@@ -341,7 +342,8 @@ export function missionItem(head: MissionHead, place: string): vscode.TreeItem {
   const state = isRunning(head) ? running : head.status;
   const reverted = head.revertedFrom === undefined ? "" : " reverted";
   const pinned = head.pinned ? " pinned" : "";
-  item.contextValue = `mission ${state}${reverted}${pinned}${head.archivedAt === undefined ? "" : " archived"}`;
+  const desktop = head.desktops?.some(({ endedAt }) => endedAt === undefined) ? " desktop" : "";
+  item.contextValue = `mission ${state}${reverted}${pinned}${head.archivedAt === undefined ? "" : " archived"}${desktop}`;
   item.command = {
     command: "openAgent.openMission",
     title: "Open Mission",

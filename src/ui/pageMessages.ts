@@ -1,5 +1,6 @@
 import { fields, list, number, optionalNumber, optionalText, text, texts, type Fields } from "../base/fields.ts";
 import { attachmentLimit, type MessageAttachment } from "../protocol/attachment.ts";
+import { bytesIn, desktopChecks } from "./desktopMessages.ts";
 import { ruleScopes } from "../protocol/permission.ts";
 import { panelCommands, type PageMessage, type PageRequests, type PageState } from "../protocol/panel.ts";
 
@@ -7,6 +8,7 @@ type Checks = { [Type in keyof PageRequests]: (message: Fields) => PageRequests[
 
 /** Makes sure of the shape of each message; what they mean is checked where it is done. */
 const checks: Checks = {
+  ...desktopChecks,
   ready: (message) => ({ state: pageState(message["state"]), seq: number(message["seq"]) }),
   reopen: () => ({}),
   keep: () => ({}),
@@ -104,11 +106,6 @@ function attachmentsIn(value: unknown): MessageAttachment[] {
       const lines = first === undefined || last === undefined ? {} : { lines: [first, last] as [number, number] };
       return [{ kind: "file", path, name, mime, ...(mention !== undefined && { mention }), ...lines }];
     });
-}
-
-function bytesIn(value: unknown): Uint8Array | undefined {
-  if (value instanceof Uint8Array) return value;
-  return value instanceof ArrayBuffer ? new Uint8Array(value) : undefined;
 }
 
 /** Undefined when a text is empty. */

@@ -1,11 +1,12 @@
-import { basename, isAbsolute, join } from "node:path";
+import { basename } from "node:path";
 import * as vscode from "vscode";
-import { describeError, OpenAgentError } from "../base/errors.ts";
+import { describeError } from "../base/errors.ts";
 import { Lifetime } from "../base/lifetime.ts";
 import type { Core } from "../orchestrator/index.ts";
 import type { EngineState } from "../protocol/engineState.ts";
 import type { EventBody } from "../protocol/event.ts";
 import { isRunning, ownServer, type MissionHead } from "../protocol/mission.ts";
+import type { DesktopAction, DesktopRequests } from "../protocol/desktopPage.ts";
 import {
   detailLimit,
   slimBatch,
@@ -23,9 +24,12 @@ import { cutOff, reduceTranscript } from "../protocol/reduce.ts";
 import { emptyTranscript, type ToolPart } from "../protocol/transcript.ts";
 import type { App } from "./app.ts";
 import { composerHandlers } from "./composer.ts";
+import { DesktopViews, keptDesktopLayout } from "./desktopViews.ts";
+import { openFile, openLink } from "./openLink.ts";
 import { outputUri } from "./outputDocuments.ts";
 import { parsePageMessage } from "./pageMessages.ts";
 import { pageDocument } from "./panelPage.ts";
+import { settings } from "./settings.ts";
 import { workspaceWith } from "./workspaceNodes.ts";
 
 /** Messages given to the page when it opens, and with each step back. */
@@ -34,7 +38,7 @@ const pageMessages = 30;
 const mostUnacknowledged = 8;
 
 type Handlers = { [Type in keyof PageRequests]: (request: PageRequests[Type]) => unknown };
-type OwnHandlers = Omit<Handlers, keyof ReturnType<typeof composerHandlers>>;
+type OwnHandlers = Omit<Handlers, keyof ReturnType<typeof composerHandlers> | keyof DesktopRequests>;
 
 /** One mission panel: an editor tab with a page that shows a mission, and says what the user does there. */
 export class MissionPanel implements vscode.Disposable {
@@ -43,6 +47,7 @@ export class MissionPanel implements vscode.Disposable {
   readonly #core: Core;
   readonly #handlers: Handlers;
   readonly #lifetime = new Lifetime();
+  readonly #desktops: DesktopViews;
   #missionId: string;
   /** The sub-agent whose session is shown in place of the mission's own. */
   #subAgent: string | undefined;
@@ -54,6 +59,7 @@ export class MissionPanel implements vscode.Disposable {
   #told = 0;
   #unacknowledged = 0;
   #place: number | undefined;
+  #toldDesktops: MissionHead["desktops"];
 
   constructor(app: App, core: Core, panel: vscode.WebviewPanel, missionId: string) {
     this.#app = app;
@@ -66,13 +72,15 @@ export class MissionPanel implements vscode.Disposable {
       () => this.#missionId,
       (message) => this.#post(message),
     );
-    this.#handlers = { ...this.#own, ...composer };
     const owned = this.#lifetime;
+    this.#desktops = owned.add(new DesktopViews(app, core, (message) => this.#post(message)));
+    this.#handlers = { ...this.#own, ...composer, ...this.#desktops.handlers };
     owned.add(panel.webview.onDidReceiveMessage((message: unknown) => void this.#receive(message)));
     owned.add(panel.onDidChangeViewState(() => this.#visibilityChanged()));
     owned.add(
       core.onHead((head) => {
         if (head.id === this.#missionId) this.#dress(head);
+        if (head.id === this.#missionId && head.desktops !== this.#toldDesktops) this.#tellDesktops();
         this.#tellPlace();
       }),
     );
@@ -89,9 +97,14 @@ export class MissionPanel implements vscode.Disposable {
     owned.add(core.onEngineState(() => this.#post({ type: "engine", state: this.#engineState })));
     owned.add(core.onWorkspaces(() => this.#post({ type: "workspace", workspace: this.#workspace })));
     owned.add(core.onStoreFault((message) => this.#post({ type: "fault", message })));
+    owned.add(core.desktops.onChange(() => this.#tellDesktops()));
     const first = this.#view();
     this.#told = first.type === "open" ? first.seq : 0;
-    panel.webview.html = pageDocument(panel.webview, app.context.extensionUri, first);
+    panel.webview.html = pageDocument(panel.webview, app.context.extensionUri, {
+      script: "main",
+      title: "Mission",
+      first,
+    });
     this.#dressMission();
   }
 
@@ -110,6 +123,7 @@ export class MissionPanel implements vscode.Disposable {
 
   /** Shows another mission in the same tab. */
   show(missionId: string): void {
+    this.#desktops.closeAll();
     this.#missionId = missionId;
     this.#subAgent = undefined;
     if (this.#ready) this.#open();
@@ -193,6 +207,25 @@ export class MissionPanel implements vscode.Disposable {
     this.#post({ type: "changed", files: paths.length + more, additions, deletions });
   }
 
+  /** A start is told by the mission's events as soon as there is something to see. */
+  #tellDesktops(): void {
+    const { store, desktops } = this.#core;
+    this.#toldDesktops = store.has(this.#missionId) ? store.head(this.#missionId).desktops : undefined;
+    const live = this.#toldDesktops ? desktops.of(this.#missionId) : [];
+    const opensByItself = settings().desktopOpens;
+    this.#post({ type: "desktops", live, opensByItself, layout: keptDesktopLayout(this.#app) });
+  }
+
+  /** Shows a desktop of the mission beside it, the newest where none is named. */
+  showDesktop(id: string | undefined): void {
+    this.#postWhenReady({ type: "showDesktop", id });
+  }
+
+  /** Does what a button of the desktop in view does. */
+  actOnDesktop(action: DesktopAction): void {
+    this.#post({ type: "desktopAction", action });
+  }
+
   // --- to the page ----------------------------------------------------------------------------------------------------
 
   #post(message: HostMessage): void {
@@ -250,6 +283,7 @@ export class MissionPanel implements vscode.Disposable {
     this.#place = undefined;
     this.#tellPlace();
     this.#tellChanged();
+    this.#tellDesktops();
     if (this.#subAgent !== undefined) this.#openSession();
   }
 
@@ -287,7 +321,12 @@ export class MissionPanel implements vscode.Disposable {
     this.#startWatching();
   }
 
+  #tellVisibility(): void {
+    this.#desktops.page = !this.panel.visible ? "hidden" : this.panel.active ? "focused" : "visible";
+  }
+
   #visibilityChanged(): void {
+    this.#tellVisibility();
     this.#noteSession();
     if (!this.#ready) return;
     if (this.panel.visible) this.#catchUp();
@@ -316,6 +355,9 @@ export class MissionPanel implements vscode.Disposable {
   readonly #own: OwnHandlers = {
     ready: ({ state, seq }) => {
       this.#ready = true;
+      // A page that is loaded again has no views any more.
+      this.#desktops.closeAll();
+      this.#tellVisibility();
       if (state?.missionId === this.#missionId) this.#subAgent ??= state.subAgent;
       // The document's own view is of its first load; a page that is loaded again needs another one.
       const isCurrent = seq > 0 && seq === this.#told && state?.missionId === this.#missionId && !this.#watch;
@@ -376,17 +418,21 @@ export class MissionPanel implements vscode.Disposable {
       this.keep();
       return this.#app.run("answerQuestion", { missionId: this.#missionId, ...pick(request, "requestId", "answers") });
     },
-    openFile: ({ path, line }) => this.#openFile(path, line),
+    openFile: ({ path, line }) => openFile(this.#directory, path, line),
     showOutput: async ({ partId }) => {
       const document = await vscode.workspace.openTextDocument(outputUri(this.#missionId, partId));
       await vscode.window.showTextDocument(document, { preview: true, viewColumn: vscode.ViewColumn.Beside });
     },
-    openLink: ({ href }) => this.#openLink(href),
+    openLink: ({ href }) => openLink(this.#directory, href),
     command: (request) => {
       const called = { kind: "mission", missionId: this.#missionId, ...pick(request, "messageId", "partId") };
       return vscode.commands.executeCommand(panelCommandIds[request.id], called);
     },
   };
+
+  get #directory(): string {
+    return this.#core.store.head(this.#missionId).directory;
+  }
 
   /** A page of messages of which so many come after the one that is named. */
   #excerpt(messageId: string, following: number, sessionId?: string): Excerpt {
@@ -405,30 +451,6 @@ export class MissionPanel implements vscode.Disposable {
       .find((id) => id !== undefined);
     const transcript = events.reduce((page, event) => reduceTranscript(page, event, sessionId), emptyTranscript);
     return transcript.messages.flatMap((message) => message.parts).find((part) => part.kind === "tool");
-  }
-
-  async #openFile(path: string, line: number | undefined): Promise<void> {
-    const { directory } = this.#core.store.head(this.#missionId);
-    const uri = vscode.Uri.file(isAbsolute(path) ? path : join(directory, path));
-    const position = new vscode.Position(Math.max(0, (line ?? 1) - 1), 0);
-    try {
-      await vscode.workspace.fs.stat(uri);
-    } catch (error) {
-      throw new OpenAgentError("invalid_input", `${uri.fsPath} is not there any more.`, {}, error);
-    }
-    await vscode.commands.executeCommand("vscode.open", uri, {
-      preview: true,
-      selection: new vscode.Range(position, position),
-    });
-  }
-
-  async #openLink(href: string): Promise<void> {
-    if (/^(https?|mailto):/i.test(href)) {
-      await vscode.env.openExternal(vscode.Uri.parse(href, true));
-      return;
-    }
-    const [path = "", line] = decodeURIComponent(href.replace(/^file:\/\//, "")).split(/#L?|:(?=\d+$)/);
-    await this.#openFile(path, line === undefined ? undefined : Number.parseInt(line, 10) || undefined);
   }
 
   dispose(): void {
@@ -456,6 +478,7 @@ const panelCommandIds: Readonly<Record<PanelCommand, string>> = {
   forkMission: "openAgent.forkMission",
   attachFiles: "openAgent.attachFiles",
   showBuildLog: "openAgent.showBuildLog",
+  showDesktop: "openAgent.showDesktop",
 };
 
 function concernsChanges({ type }: EventBody): boolean {

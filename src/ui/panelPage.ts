@@ -7,16 +7,22 @@ export function pageRoot(extensionUri: vscode.Uri): vscode.Uri {
   return vscode.Uri.joinPath(extensionUri, "dist", "webview");
 }
 
+/** One of our pages: the mission panel's, or that of desktops. */
+export interface PageOptions {
+  script: "main" | "desktops";
+  title: string;
+  /** What it shows before it has said that it is there; data, not script. */
+  first?: HostMessage;
+}
+
 /**
- * The document of the mission panel. Its policy lets in our script (by nonce), our styles and font, and pictures that
+ * The document of a page. Its policy lets in our script (by nonce), our styles and font, and pictures that
  * are part of the transcript; nothing from elsewhere, nothing evaluated.
- *
- * @param first what the page shows before it has said that it is there; data, not script
  */
 export function pageDocument(
   webview: vscode.Webview,
   extensionUri: vscode.Uri,
-  first: HostMessage | undefined,
+  { script, title, first }: PageOptions,
 ): string {
   const data = first === undefined ? "" : JSON.stringify(first).replaceAll("<", "\\u003c");
   const nonce = randomBytes(16).toString("base64url");
@@ -27,6 +33,8 @@ export function pageDocument(
     `style-src ${webview.cspSource}`,
     `font-src ${webview.cspSource}`,
     "img-src data:",
+    // What a desktop's canvas shows, as a video.
+    "media-src mediastream: blob:",
     "base-uri 'none'",
     "form-action 'none'",
   ].join("; ");
@@ -37,12 +45,12 @@ export function pageDocument(
 <meta http-equiv="Content-Security-Policy" content="${policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="stylesheet" href="${file("main.css")}">
-<title>Mission</title>
+<title>${title}</title>
 </head>
 <body>
-<div id="root"></div>
+<div id="root" data-viewer="${file("viewer.js")}"></div>
 <script type="application/json" id="first">${data}</script>
-<script nonce="${nonce}" src="${file("main.js")}"></script>
+<script nonce="${nonce}" src="${file(`${script}.js`)}"></script>
 </body>
 </html>`;
 }

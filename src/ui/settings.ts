@@ -16,6 +16,10 @@ export interface Settings {
   library?: string;
   containerOpenCode: "inside" | "outside";
   desktop: boolean;
+  desktopSize?: string;
+  recordDesktops: boolean;
+  /** Whether a mission's desktop is shown beside it when its agent starts it. */
+  desktopOpens: boolean;
 }
 
 export function settings(): Settings {
@@ -36,6 +40,9 @@ export function settings(): Settings {
       library: (text("library.path") ?? "").replace(/^~(?=$|[/\\])/, homedir()),
     }),
     desktop: values.get<boolean>("desktop.enabled") ?? false,
+    ...(text("desktop.resolution") !== undefined && { desktopSize: text("desktop.resolution") ?? "" }),
+    recordDesktops: values.get<boolean>("desktop.record") ?? true,
+    desktopOpens: values.get<boolean>("desktop.autoOpen") ?? true,
     containerOpenCode: values.get("container.opencode") === "outside" ? "outside" : "inside",
     keepRunning: values.get<boolean>("keepRunning") ?? true,
     spendAlert: values.get<number>("spendAlert") ?? 0,

@@ -1,0 +1,173 @@
+/** What is shown of a mission's desktops, and what the user wants of it. */
+import { computed, effect, signal, untracked } from "@preact/signals";
+import { shownDesktop, type DesktopWish, type LiveDesktop } from "../src/protocol/desktop.ts";
+import {
+  defaultDesktopLayout,
+  type DesktopAction,
+  type DesktopLayout,
+  type DesktopMessage,
+} from "../src/protocol/desktopPage.ts";
+import { isRunning, type MissionHead } from "../src/protocol/mission.ts";
+import { toView } from "./desktopChannel.ts";
+import { DesktopScreen } from "./desktopScreen.ts";
+import { post } from "./host.ts";
+
+/** The desktops of the mission in view that run. */
+export const live = signal<readonly LiveDesktop[]>([]);
+export const layout = signal<DesktopLayout>(defaultDesktopLayout);
+const opensByItself = signal(true);
+export const wish = signal<DesktopWish>({});
+/** The mission in view. */
+const mission = signal<MissionHead | undefined>(undefined);
+
+/** The desktop beside the mission; undefined where none is shown. */
+export const shown = computed(() => {
+  const head = mission.value;
+  if (!head) return undefined;
+  const running = new Set(live.value.map(({ id }) => id));
+  const { desktops = [], turnStartedAt } = head;
+  return shownDesktop(
+    { desktops, isRunning: isRunning(head), turnStartedAt },
+    running,
+    wish.value,
+    opensByItself.value,
+  );
+});
+
+/** The screen of the desktop that is shown, or that floats although it is not. */
+export const screen = signal<DesktopScreen | undefined>(undefined);
+/** Why the user's latest wish about it was not done. */
+export const desktopTrouble = signal<string | undefined>(undefined);
+
+/** Screens that float have to be somewhere in the page. */
+const stash = document.createElement("div");
+stash.className = "desktop-stash";
+stash.ariaHidden = "true";
+document.body.append(stash);
+
+effect(() => {
+  const id = shown.value;
+  const now = untracked(() => screen.value);
+  const floats = now?.floating.isOpen.value === true;
+  const ended = now?.state.value.kind === "ended";
+  if (id === undefined) {
+    if (now && floats && !ended) stash.append(now.element);
+    else if (now) replace(undefined);
+  } else if (now?.id !== id) {
+    replace(new DesktopScreen(id));
+  }
+});
+
+function replace(next: DesktopScreen | undefined): void {
+  screen.peek()?.dispose();
+  if (next) next.quality.value = layout.peek().quality;
+  screen.value = next;
+}
+
+// Who has the desktop in hand does not lose sight of it when the agent's turn ends.
+effect(() => {
+  const id = screen.value?.hasControl.value === true ? screen.value.id : undefined;
+  if (id !== undefined) setWish({ opened: id });
+});
+
+// A panel whose desktop is used or floats is not taken for another mission.
+effect(() => {
+  if (screen.value?.hasControl.value === true || screen.value?.floating.isOpen.value === true) post({ type: "keep" });
+});
+
+let onWish: (wish: DesktopWish) => void = () => undefined;
+
+/** Calls back when the user wants something else, so that it is kept. */
+export function keepWish(keep: (wish: DesktopWish) => void): void {
+  onWish = keep;
+}
+
+function setWish(next: DesktopWish): void {
+  if (wish.peek().opened === next.opened && wish.peek().closedAt === next.closedAt) return;
+  wish.value = next;
+  untracked(() => onWish(next));
+}
+
+/** Another mission is in view, with what was wanted of its desktops before; or the same one has changed. */
+export function viewMission(head: MissionHead, before?: DesktopWish): void {
+  if (mission.peek()?.id !== head.id) {
+    live.value = [];
+    wish.value = before ?? {};
+    desktopTrouble.value = undefined;
+    replace(undefined);
+  }
+  mission.value = head;
+}
+
+export function receiveDesktop(message: DesktopMessage): void {
+  switch (message.type) {
+    case "desktops":
+      layout.value = message.layout;
+      opensByItself.value = message.opensByItself;
+      live.value = message.live;
+      return;
+    case "showDesktop":
+      show(message.id ?? live.value.at(-1)?.id);
+      return;
+    case "desktopAction":
+      if (screen.value) act(screen.value, message.action);
+      return;
+    case "desktopData":
+    case "desktopControl":
+    case "desktopEnded":
+    case "desktopClipboard":
+      toView(message);
+      return;
+    case "desktopList":
+      return;
+  }
+}
+
+/** Shows a desktop for as long as it runs. */
+export function show(id: string | undefined): void {
+  if (id !== undefined) setWish({ opened: id });
+}
+
+/** Hides the desktop until the next one is started. */
+export function hide(): void {
+  screen.value?.control(false);
+  const newest = Math.max(0, ...(mission.value?.desktops ?? []).map(({ startedAt }) => startedAt));
+  setWish({ closedAt: newest });
+}
+
+/** Does what a button of the screen does, or a command of the editor. */
+export function act(on: DesktopScreen, action: DesktopAction): void {
+  desktopTrouble.value = undefined;
+  switch (action) {
+    case "control":
+      on.control(!on.hasControl.value);
+      return;
+    case "pause":
+      on.isPaused.value = !on.isPaused.value;
+      return;
+    case "fit":
+      on.fits.value = !on.fits.value;
+      return;
+    case "pictureInPicture":
+      void float(on);
+  }
+}
+
+async function float(on: DesktopScreen): Promise<void> {
+  const { canvas, floating } = on;
+  try {
+    if (floating.isOpen.value) await floating.close();
+    else if (canvas) await floating.open(canvas);
+  } catch (error) {
+    // By a command of the editor there was no click in this page, which browsers want.
+    const isLate = error instanceof DOMException && error.name === "NotAllowedError";
+    desktopTrouble.value = isLate
+      ? "The browser opens Picture-in-Picture only after a click on its button here."
+      : `Picture-in-Picture did not open: ${String(error)}`;
+  }
+}
+
+export function setLayout(next: Partial<DesktopLayout>): void {
+  layout.value = { ...layout.value, ...next };
+  post({ type: "desktopLayout", ...layout.value });
+}

@@ -1,0 +1,150 @@
+/** The page of desktops: a list of all that run, or one alone in a window of its own. */
+import { signal } from "@preact/signals";
+import { render } from "preact";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import type { DesktopCommand, DesktopMessage, ListedDesktop } from "../src/protocol/desktopPage.ts";
+import { toView } from "./desktopChannel.ts";
+import { Notes, Screen, ScreenButtons } from "./desktopPane.tsx";
+import { DesktopScreen } from "./desktopScreen.ts";
+import { act, layout } from "./desktopState.ts";
+import { keepWindow, post } from "./host.ts";
+import { Icon } from "./icon.tsx";
+
+const desktops = signal<readonly ListedDesktop[] | undefined>(undefined);
+const only = signal<string | undefined>(undefined);
+const canAct = signal(false);
+const one = signal<DesktopScreen | undefined>(undefined);
+
+function Page() {
+  if (desktops.value === undefined) return null;
+  return only.value === undefined ? <List all={desktops.value} /> : <One id={only.value} all={desktops.value} />;
+}
+
+function List({ all }: { all: readonly ListedDesktop[] }) {
+  if (all.length === 0)
+    return <p class="empty">No desktop runs. An agent that has the tools starts one when it needs it.</p>;
+  return (
+    <ul class="desktop-list">
+      {all.map((desktop) => (
+        <Row key={desktop.id} desktop={desktop} />
+      ))}
+    </ul>
+  );
+}
+
+function Row({ desktop }: { desktop: ListedDesktop }) {
+  const { id, title, display, size, busy, closesAt } = desktop;
+  const name = title === "" ? "No mission" : title;
+  const command = (which: DesktopCommand) => () => post({ type: "desktopCommand", id, command: which });
+  return (
+    <li>
+      <Thumbnail id={id} label={`Show the desktop of ${name}`} onClick={command("showDesktop")} />
+      <div class="row">
+        <span class="title" title={name}>
+          {name}
+        </span>
+        {canAct.value && closesAt !== undefined && (
+          <button
+            type="button"
+            class="plain-button tool"
+            title="Keep"
+            aria-label={`Keep the desktop of ${name}`}
+            onClick={command("keepDesktop")}
+          >
+            <Icon name="pinned" />
+          </button>
+        )}
+        <button
+          type="button"
+          class="plain-button tool"
+          title="Open in New Window"
+          aria-label={`Open the desktop of ${name} in a new window`}
+          onClick={command("openDesktopWindow")}
+        >
+          <Icon name="empty-window" />
+        </button>
+        {canAct.value && (
+          <button
+            type="button"
+            class="plain-button tool"
+            title="Close Desktop"
+            aria-label={`Close the desktop of ${name}`}
+            onClick={command("closeDesktop")}
+          >
+            <Icon name="close" />
+          </button>
+        )}
+      </div>
+      <div class="facts">
+        {display} · {size}
+        {busy ? " · at work" : closesAt === undefined ? "" : ` · closes at ${timeOf(closesAt)}`}
+      </div>
+    </li>
+  );
+}
+
+function timeOf(time: number): string {
+  return new Date(time).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+}
+
+/** A small picture that changes once a second at most. */
+function Thumbnail({ id, label, onClick }: { id: string; label: string; onClick: () => void }) {
+  const place = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    const screen = new DesktopScreen(id, "thumbnail");
+    place.current?.append(screen.element);
+    return () => screen.dispose();
+  }, [id]);
+  return <button type="button" class="thumbnail" ref={place} aria-label={label} title={label} onClick={onClick} />;
+}
+
+/** One desktop with all that can be done with it. */
+function One({ id, all }: { id: string; all: readonly ListedDesktop[] }) {
+  const screen = useMemo(() => new DesktopScreen(id), [id]);
+  useEffect(() => {
+    one.value = screen;
+    return () => screen.dispose();
+  }, [screen]);
+  const desktop = all.find((other) => other.id === id);
+  if (!desktop) return <p class="empty">This desktop does not run any more. You can close this window.</p>;
+  return (
+    <section class="desktop window" aria-label="Desktop">
+      <div class="desktop-bar" role="toolbar" aria-label="Desktop">
+        <span class="name">{desktop.title === "" ? `Desktop ${desktop.display}` : desktop.title}</span>
+        <ScreenButtons on={screen} desktop={desktop} canAct={canAct.value} />
+      </div>
+      <Screen on={screen} />
+      <Notes on={screen} desktop={desktop} canAct={canAct.value} />
+    </section>
+  );
+}
+
+function receive(message: DesktopMessage): void {
+  switch (message.type) {
+    case "desktopList":
+      layout.value = message.layout;
+      canAct.value = message.canAct;
+      only.value = message.only;
+      desktops.value = message.desktops;
+      document.body.className = message.only === undefined ? "list" : "";
+      if (message.only !== undefined) keepWindow({ desktopId: message.only });
+      return;
+    case "desktopAction":
+      if (one.value) act(one.value, message.action);
+      return;
+    case "desktopData":
+    case "desktopControl":
+    case "desktopEnded":
+    case "desktopClipboard":
+      toView(message);
+      return;
+    case "desktops":
+    case "showDesktop":
+      return;
+  }
+}
+
+window.addEventListener("message", (event: MessageEvent<DesktopMessage>) => receive(event.data));
+const root = document.getElementById("root");
+if (root) render(<Page />, root);
+post({ type: "ready", state: undefined, seq: 0 });
