@@ -78,7 +78,7 @@ export function desktopCard(name: string, input: Fields): Pick<ToolCard, "icon" 
         ? card("record-keys", "Pressing", "Pressed", text(input["key"]))
         : card("record-keys", "Typing", "Typed", text(input["text"]));
     case "desktop_i3_command":
-      return card("window", "Telling the window manager", "Told the window manager", text(input["command"]));
+      return card("window", "Running", "Ran", text(input["command"]).replace(/^\s*exec\s+(--no-startup-id\s+)?/, ""));
     default:
       return computerCard(input);
   }

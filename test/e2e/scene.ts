@@ -29,7 +29,13 @@ export interface Scene {
 
 /** @param prepare fills the bed before the editor starts */
 export async function makeScene(
-  options: { bed?: BedOptions; editor?: Partial<EditorOptions>; prepare?: (bed: Bed) => Promise<void> } = {},
+  options: {
+    bed?: BedOptions;
+    editor?: Partial<EditorOptions>;
+    prepare?: (bed: Bed) => Promise<void>;
+    /** The environment of a browser with a window, which names its display. */
+    display?: Record<string, string>;
+  } = {},
 ): Promise<Scene> {
   await using cleanup = new AsyncDisposableStack();
   const bed = cleanup.adopt(await makeBed(options.bed), (made) => made.close());
@@ -48,7 +54,10 @@ export async function makeScene(
     }),
     (started) => started.stop(),
   );
-  const browser: Browser = cleanup.adopt(await launchBrowser(), (started) => started.close());
+  const browser: Browser = cleanup.adopt(
+    await launchBrowser(options.display ? { headed: true, display: options.display } : {}),
+    (started) => started.close(),
+  );
   const profile: BrowserContext = await newProfile(browser);
   const kept = cleanup.move();
   return {

@@ -5,11 +5,12 @@ import { chromium, type Browser } from "playwright-core";
 
 const installCommand = "apt-get update && apt-get install -y --no-install-recommends chromium";
 
-/** Starts Chromium, with a window when `headed`. It can reach nothing but this machine. */
-export function launchBrowser(options: { headed?: boolean } = {}): Promise<Browser> {
+/** Starts Chromium, with a window when `headed`, on the display that these variables name. It can reach nothing but this machine. */
+export function launchBrowser(options: { headed?: boolean; display?: Record<string, string> } = {}): Promise<Browser> {
   return chromium.launch({
     executablePath: findChromium() ?? installChromium(),
     headless: options.headed !== true,
+    ...(options.display && { env: { ...process.env, ...options.display } as Record<string, string> }),
     args: [
       "--autoplay-policy=no-user-gesture-required",
       "--disable-background-networking",
