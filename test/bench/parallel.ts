@@ -1,5 +1,5 @@
 /** (f) What many missions that stream at once cost the page that shows one of them, and the process that runs them. */
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Frame } from "playwright-core";
 import { sleep, waitUntil } from "../../src/base/async.ts";
@@ -10,6 +10,7 @@ import { launchBrowser } from "../host/chromium.ts";
 import { startEditor } from "../host/editor.ts";
 import { openWorkbench, runCommand, treeRow, webviewFrame } from "../host/page.ts";
 import { packageExtension } from "../host/built.ts";
+import { processorTime } from "./processorTime.ts";
 import { format, type Report, type Row } from "./report.ts";
 
 const counts = [1, 10, 50];
@@ -83,11 +84,11 @@ async function measure(
   await sleep(2_000);
   await panel.evaluate(watchPage);
   const leader = readLeaderRecord(bed.paths.leaderRecord)?.pid ?? 0;
-  const [began, spent] = [performance.now(), processorTime(leader)];
+  const [began, spent] = [performance.now(), processorTime(leader).own];
   writeFileSync(gate, "");
   for (const id of ids) await untilTurns(core, id, 1, limitMs);
   const modelBytes = deltas * size;
-  const processor = ((processorTime(leader) - spent) * 1_000) / (modelBytes * count);
+  const processor = ((processorTime(leader).own - spent) * 1_000) / (modelBytes * count);
   const seconds = (performance.now() - began) / 1_000;
   await sleep(1_500);
   const { bytes, longTasks } = await panel.evaluate(() => window.benchPage ?? { bytes: NaN, longTasks: [] });
@@ -110,14 +111,6 @@ function watchPage(): void {
   new PerformanceObserver((list) => {
     for (const { duration } of list.getEntries()) seen.longTasks.push(duration);
   }).observe({ type: "longtask" });
-}
-
-/** Milliseconds that a process has run on a processor so far. */
-function processorTime(pid: number): number {
-  const stat = readFileSync(`/proc/${String(pid)}/stat`, "utf8");
-  const words = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  // Hundredths of a second: in user mode, and in the kernel.
-  return (Number(words[11]) + Number(words[12])) * 10;
 }
 
 function reportOf(found: readonly Found[]): Report {

@@ -1,11 +1,12 @@
 /**
  * Measures against others, as ratios of one run:
- *   node test/bench/run.ts [a] [b] [c] [d] [e] [f] [g] [h] [i]   all by default
+ *   node test/bench/run.ts [a] [b] [c] [d] [e] [f] [g] [h] [i] [j]   all by default
  */
 import { measureActivation } from "./activation.ts";
 import { measureAppend } from "./append.ts";
 import { measureBackends } from "./backends.ts";
 import { measureDeltas } from "./deltas.ts";
+import { measureDesktop } from "./desktop.ts";
 import { measureLibrary } from "./library.ts";
 import { measureMissionStart } from "./missionStart.ts";
 import { measureOpening } from "./opening.ts";
@@ -23,6 +24,7 @@ const measures: Readonly<Record<string, () => Promise<Report>>> = {
   g: measureBackends,
   h: measureMissionStart,
   i: measureLibrary,
+  j: measureDesktop,
 };
 
 const wanted = process.argv.slice(2);
