@@ -17,6 +17,7 @@ import { OpenAgentError, systemCode } from "../base/errors.ts";
 import { privateFolder, readTextIfPresent } from "../base/files.ts";
 import { toDisposable, type Disposable } from "../base/lifetime.ts";
 import { guardCommand } from "./guard.ts";
+import { windowManagerStarts } from "./x11.ts";
 
 /** What a display is, as its guard has written it into the display's folder. */
 export interface Display {
@@ -50,7 +51,7 @@ export interface DisplayOptions {
 const [leastSide, mostSide] = [64, 8192];
 /** Bytes of a socket's path that the system takes, without the last, which is NUL. */
 const longestSocketPath = 107;
-const startTimeoutMs = 15_000;
+const [startTimeoutMs, managerMs] = [15_000, 5_000];
 
 /** A size such as `1280x720`, with the depth that some put after it left out. */
 export function parseSize(words: string): { width: number; height: number } {
@@ -83,7 +84,11 @@ export async function startDisplay(options: DisplayOptions): Promise<Display> {
     guard.unref();
     const [word, ...words] = said.split(" ");
     const display = word === "ready" ? parseDisplay(folder, words.join(" ")) : undefined;
-    if (display) return display;
+    if (display) {
+      // Where it can be reached from here; in a container it is started from within.
+      if (!wrap && display.windowManager) await windowManagerStarts(display, managerMs);
+      return display;
+    }
     throw word === "missing" ? missingServer() : failedStart(words.join(" "));
   } catch (error) {
     guard.kill();

@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
-import { connect, type Socket } from "node:net";
-import { ByteReader } from "./bytes.ts";
+import type { Socket } from "node:net";
+import type { ByteReader } from "./bytes.ts";
 import type { Display } from "./display.ts";
+import { connectX, readReply } from "./x11.ts";
 
 /**
  * A display's keyboard, as X's own protocol has it. An X server has few keys to spare for characters that its layout lacks,
@@ -22,16 +22,10 @@ export class Keyboard {
     this.#known = new Set([...map].flatMap(([code, symbols]) => (this.#lent.has(code) ? [] : symbols)));
   }
 
-  static async of({ name, authority }: Display): Promise<Keyboard> {
-    const socket = connect(`/tmp/.X11-unix/X${name.slice(1)}`);
-    const reader = new ByteReader(socket);
+  static async of(display: Display): Promise<Keyboard> {
+    const { socket, reader, keys } = await connectX(display);
     try {
-      const protocol = Buffer.from("MIT-MAGIC-COOKIE-1\0\0", "latin1");
-      const head = Buffer.from([0x6c, 0, 11, 0, 0, 0, protocol.length - 2, 0, 16, 0, 0, 0]);
-      socket.write(Buffer.concat([head, protocol, readFileSync(authority).subarray(-16)]));
-      const [status, said] = await readBlock(reader);
-      if (status !== 1) throw new Error("the display refused its own cookie");
-      const [first, last] = [said.readUInt8(26), said.readUInt8(27)];
+      const [first, last] = keys;
       socket.write(Buffer.from([101, 0, 2, 0, first, last - first + 1, 0, 0]));
       return new Keyboard(socket, reader, await readMap(reader, first));
     } catch (error) {
@@ -112,11 +106,6 @@ function changeMapping(run: readonly [number, number][]): Buffer {
   return request;
 }
 
-async function readBlock(reader: ByteReader): Promise<[number, Buffer]> {
-  const head = await reader.take(8);
-  return [head.readUInt8(0), await reader.take(4 * head.readUInt16LE(6))];
-}
-
 async function readMap(reader: ByteReader, first: number): Promise<Map<number, number[]>> {
   const { head, body } = await readReply(reader);
   const perKey = head.readUInt8(1);
@@ -125,13 +114,4 @@ async function readMap(reader: ByteReader, first: number): Promise<Map<number, n
   return new Map(
     Array.from({ length: count }, (_, index) => [first + index, symbols.slice(index * perKey, (index + 1) * perKey)]),
   );
-}
-
-/** The next reply; events in between are passed over. */
-async function readReply(reader: ByteReader): Promise<{ head: Buffer; body: Buffer }> {
-  for (;;) {
-    const head = await reader.take(32);
-    if (head.readUInt8(0) === 0) throw new Error(`the display refused it: error ${String(head.readUInt8(1))}`);
-    if (head.readUInt8(0) === 1) return { head, body: await reader.take(4 * head.readUInt32LE(4)) };
-  }
 }

@@ -1,8 +1,8 @@
-import { readFileSync } from "node:fs";
-import { connect, type Socket } from "node:net";
-import { ByteReader } from "../../src/desktop/bytes.ts";
+import type { Socket } from "node:net";
+import type { ByteReader } from "../../src/desktop/bytes.ts";
 import type { Disposable } from "../../src/base/lifetime.ts";
 import type { Display } from "../../src/desktop/display.ts";
+import { connectX, type XConnection } from "../../src/desktop/x11.ts";
 
 export interface Area {
   x: number;
@@ -30,7 +30,7 @@ export class XWindow implements Disposable {
   readonly #pixmaps: number[] = [];
   #over = false;
 
-  private constructor(socket: Socket, reader: ByteReader, area: Area, { firstId, root }: Screen) {
+  private constructor({ socket, reader, firstId, root }: XConnection, area: Area) {
     [this.#socket, this.#reader, this.area] = [socket, reader, area];
     [this.#window, this.#context] = [firstId, firstId + 1];
     // With a background, in nobody's hands, and told of pressed buttons.
@@ -42,13 +42,8 @@ export class XWindow implements Disposable {
     socket.write(request(8, 0, [this.#window]));
   }
 
-  static async open({ name, authority }: Pick<Display, "name" | "authority">, area: Area): Promise<XWindow> {
-    const socket = connect(`/tmp/.X11-unix/X${name.slice(1)}`);
-    const reader = new ByteReader(socket);
-    const protocol = Buffer.from("MIT-MAGIC-COOKIE-1\0\0", "latin1");
-    const head = Buffer.from([0x6c, 0, 11, 0, 0, 0, protocol.length - 2, 0, 16, 0, 0, 0]);
-    socket.write(Buffer.concat([head, protocol, readFileSync(authority).subarray(-16)]));
-    const window = new XWindow(socket, reader, area, await readScreen(reader));
+  static async open(display: Pick<Display, "name" | "authority">, area: Area): Promise<XWindow> {
+    const window = new XWindow(await connectX(display), area);
     void window.#listen();
     return window;
   }
@@ -97,21 +92,6 @@ export class XWindow implements Disposable {
       if (!this.#over) throw error;
     }
   }
-}
-
-interface Screen {
-  /** The first name that is free for what is made. */
-  firstId: number;
-  root: number;
-}
-
-async function readScreen(reader: ByteReader): Promise<Screen> {
-  const head = await reader.take(8);
-  const said = await reader.take(4 * head.readUInt16LE(6));
-  if (head.readUInt8(0) !== 1) throw new Error("the display refused its own cookie");
-  const [vendorLength, formats] = [said.readUInt16LE(16), said.readUInt8(21)];
-  const screen = 32 + 4 * Math.ceil(vendorLength / 4) + 8 * formats;
-  return { firstId: said.readUInt32LE(4), root: said.readUInt32LE(screen) };
 }
 
 function pair(low: number, high: number): number {
