@@ -94,6 +94,14 @@ const bundles = [
     define: { OPEN_AGENT_VERSION: JSON.stringify(version) },
     banner: { js: "#!/usr/bin/env node" },
   },
+  // Makes JPEGs, in a thread of the headless program's server.
+  {
+    ...node,
+    entryPoints: ["src/api/jpegWorker.ts"],
+    outfile: "dist/jpeg.cjs",
+    loader: { ".wasm": "binary" },
+    sourcemap: false,
+  },
   // The two ends of a container's connections. The bridge runs on OpenCode's own runtime, with what the container has.
   { ...node, entryPoints: ["src/opencode/egress.ts"], outfile: "dist/egress.js", format: "esm", sourcemap: false },
   { ...node, entryPoints: ["src/opencode/bridge.ts"], outfile: "dist/bridge.js", format: "esm", sourcemap: false },

@@ -38,7 +38,7 @@ const layers = [
   {
     folder: "src/api",
     may: ["src/base", "src/protocol", "src/orchestrator"],
-    packages: ["hono", "@hono/node-server", "zod"],
+    packages: ["hono", "@cornerstonejs/codec-libjpeg-turbo-8bit", "@hono/node-server", "ws", "zod"],
   },
   { folder: "src/ui", may: ["src/base", "src/protocol", "src/orchestrator"], packages: ["vscode", "zod"] },
   { folder: "src/extension.ts", may: ["src/base", "src/protocol", "src/ui"], packages: ["vscode"] },

@@ -155,8 +155,10 @@ function paths(): DataPaths {
   return dataPaths(values["data-dir"] && resolve(values["data-dir"]), process.env, false);
 }
 
+/** Where this program lies, and what belongs to it. */
+const program = dirname(realpathSync(process.argv[1] ?? "."));
+
 function openCore(command: Command): Core {
-  const program = dirname(realpathSync(process.argv[1] ?? "."));
   return new Core({
     paths: paths(),
     nativeBinding: nativeBindingIn(join(program, "native")),
@@ -335,7 +337,8 @@ async function serve(core: Core): Promise<number> {
   const directory = resolve(values.dir ?? ".");
   const attached = values.url !== undefined;
   if (!attached) checkFolder(directory);
-  const api = await serveApi({ core, version, port, directory, attached });
+  const jpegProgram = join(program, "jpeg.cjs");
+  const api = await serveApi({ core, version, port, directory, attached, jpegProgram });
   process.stdout.write(`Open Agent listens on ${api.url}\nBearer token: ${core.paths.apiToken}\n`);
   await new Promise<void>((stop) => {
     process.once("SIGINT", () => stop());

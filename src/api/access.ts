@@ -56,10 +56,22 @@ export function onlyWithToken(token: string, path: string): MiddlewareHandler {
   const wanted = digest(token);
   return async (context, next) => {
     const [scheme = "", given = ""] = (context.req.header("authorization") ?? "").split(" ");
-    if (scheme.toLowerCase() === "bearer" && timingSafeEqual(digest(given), wanted)) return next();
+    const token = scheme.toLowerCase() === "bearer" ? given : protocolToken(context);
+    if (token !== undefined && timingSafeEqual(digest(token), wanted)) return next();
     context.header("WWW-Authenticate", "Bearer");
     return refuse(context, 401, "unauthorized", `The bearer token is missing or wrong. It stands in ${path}.`);
   };
+}
+
+/** The only path that WebSockets are taken on, and their protocol. */
+export const [streamPath, streamProtocol] = ["/api/desktop/stream", "openagent"];
+
+/** A page cannot give its WebSocket a header, so it names the token as a protocol, beside ours. */
+function protocolToken(context: Context): string | undefined {
+  if (context.req.path !== streamPath) return undefined;
+  const offered = (context.req.header("sec-websocket-protocol") ?? "").split(",").map((name) => name.trim());
+  if (!offered.includes(streamProtocol)) return undefined;
+  return offered.find((name) => name.startsWith("jwt."))?.slice("jwt.".length);
 }
 
 function digest(text: string): Buffer {

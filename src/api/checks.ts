@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { isAbsolute } from "node:path";
 import { OpenAgentError } from "../base/errors.ts";
-import type { Core } from "../orchestrator/index.ts";
+import type { Core, FoundDesktop } from "../orchestrator/index.ts";
 import { formatModel, parseModel } from "../protocol/mission.ts";
 
 /**
@@ -46,6 +46,29 @@ export async function checkChoice(core: Core, directory: string, choice: Choice)
   if (model !== undefined && !names.includes(model))
     throw new OpenAgentError("unknown_model", `There is no model “${model}”. Models: ${some(names)}.`, { model });
   return { ...(found && { agent: found.name }), ...(model !== undefined && { model }) };
+}
+
+/**
+ * The desktop that runs on this display, such as `:99` or `99`, or has this id.
+ * @throws OpenAgentError `desktop_not_found`, or `invalid_input` when several are meant
+ */
+export function desktopNamed(core: Core, name: string): FoundDesktop {
+  const all = core.desktops.list();
+  const known = all.find(({ id }) => id === name);
+  if (known) return known;
+  const wanted = name.startsWith(":") ? name : `:${name}`;
+  const [found, another] = all.filter(({ display }) => display === wanted);
+  if (!found)
+    throw new OpenAgentError(
+      "desktop_not_found",
+      `There is no desktop ${wanted}. GET /api/desktop/sessions lists those that there are.`,
+    );
+  if (!another) return found;
+  const ids = all.flatMap(({ id, display }) => (display === wanted ? [id] : [])).join(", ");
+  throw new OpenAgentError(
+    "invalid_input",
+    `Several desktops are ${wanted}, in different containers. Name one: ${ids}.`,
+  );
 }
 
 function some(names: readonly string[]): string {

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import { serve, type ServerType } from "@hono/node-server";
 import { Hono, type Context } from "hono";
 import { stream, streamSSE } from "hono/streaming";
@@ -6,10 +7,13 @@ import { describeError, OpenAgentError, systemCode, type ErrorCode } from "../ba
 import { exportFormats, exportMission, type Core } from "../orchestrator/index.ts";
 import type { EventType } from "../protocol/event.ts";
 import { isRunning, titleOf } from "../protocol/mission.ts";
-import { apiToken, limitBody, onlyLoopback, onlyWithToken, refuse } from "./access.ts";
+import { apiToken, limitBody, onlyLoopback, onlyWithToken, refuse, streamPath } from "./access.ts";
 import { body } from "./body.ts";
 import { checkChoice, checkFolder } from "./checks.ts";
+import { desktopRoutes } from "./desktop.ts";
+import { streamSockets } from "./desktopStream.ts";
 import { frameSender } from "./frames.ts";
+import { JpegEncoder } from "./jpeg.ts";
 import { libraryRoutes } from "./library.ts";
 import {
   hostWorkspaceId,
@@ -32,6 +36,8 @@ export interface ApiOptions {
   directory: string;
   /** OpenCode may run on another machine, whose folders cannot be seen from here. */
   attached: boolean;
+  /** The program that makes JPEGs. */
+  jpegProgram: string;
 }
 
 export interface Api {
@@ -47,9 +53,21 @@ const untitled = "Untitled Mission";
 /** Serves Open Agent's control API on loopback, behind the token in the data folder. */
 export async function serveApi(options: ApiOptions): Promise<Api> {
   const token = apiToken(options.core.paths.apiToken);
-  const app = routes(options, token);
+  const encoder = new JpegEncoder(options.jpegProgram);
+  const app = routes(options, token, encoder);
+  const sockets = streamSockets();
+  // Any other request for another protocol is answered in HTTP.
+  const shouldUpgradeCallback = ({ url = "", headers }: IncomingMessage) =>
+    headers.upgrade?.toLowerCase() === "websocket" && url.split("?")[0] === streamPath;
+  const how: Parameters<typeof serve>[0] = {
+    fetch: app.fetch,
+    hostname: "127.0.0.1",
+    port: options.port,
+    websocket: { server: sockets },
+    serverOptions: { shouldUpgradeCallback },
+  };
   const server = await new Promise<ServerType>((resolve, reject) => {
-    const listening = serve({ fetch: app.fetch, hostname: "127.0.0.1", port: options.port }, () => {
+    const listening = serve(how, () => {
       resolve(listening);
     });
     listening.on("error", (error) => reject(listenError(error, options.port)));
@@ -62,6 +80,8 @@ export async function serveApi(options: ApiOptions): Promise<Api> {
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
+        for (const socket of sockets.clients) socket.terminate();
+        encoder.dispose();
         if ("closeAllConnections" in server) server.closeAllConnections();
       }),
   };
@@ -82,7 +102,7 @@ function listenError(error: unknown, port: number): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
 
-function routes(options: ApiOptions, token: string): Hono {
+function routes(options: ApiOptions, token: string, encoder: JpegEncoder): Hono {
   const { core } = options;
   const app = new Hono();
   /** The mission that a message without `mission_id` goes to. */
@@ -242,6 +262,7 @@ function routes(options: ApiOptions, token: string): Hono {
   );
 
   app.route("/api/workspaces", workspaceRoutes(core, options.directory));
+  app.route("/api/desktop", desktopRoutes(core, encoder));
   app.route("/api/library", libraryRoutes(core, options.directory));
   app.route(
     "/api/task",
@@ -299,6 +320,8 @@ const statuses: Partial<Record<ErrorCode, 400 | 404 | 409 | 503>> = {
   workspace_not_ready: 409,
   workspace_unavailable: 503,
   desktop_unavailable: 503,
+  desktop_busy: 409,
+  desktop_not_found: 404,
   no_leader: 503,
   opencode_missing: 503,
   opencode_unreachable: 503,

@@ -1,4 +1,5 @@
 /** Open Agent's HTTP shapes, made of ours. Field names and words are those of its API as of January 2026. */
+import type { MissionDesktop } from "../protocol/desktop.ts";
 import type { EventBody, MissionEvent } from "../protocol/event.ts";
 import { formatModel, totalCost, type MissionHead } from "../protocol/mission.ts";
 import type { SearchHit } from "../protocol/search.ts";
@@ -64,7 +65,16 @@ export interface MissionJson {
   updated_at: string;
   interrupted_at: string | null;
   resumable: boolean;
-  desktop_sessions: never[];
+  desktop_sessions: DesktopSessionJson[];
+}
+
+/** A desktop that the mission's agent has or had. */
+export interface DesktopSessionJson {
+  display: string;
+  started_at: string;
+  stopped_at?: string;
+  mission_id: string;
+  keep_alive_until?: string;
 }
 
 /** @param workspaceName of the mission's workspace; undefined when it has none or that was deleted */
@@ -91,7 +101,20 @@ export function missionJson(
     updated_at: iso(head.updatedAt),
     interrupted_at: interrupted ? iso(head.turnEndedAt ?? head.updatedAt) : null,
     resumable: interrupted,
-    desktop_sessions: [],
+    desktop_sessions: (head.desktops ?? []).map((desktop) => desktopJson(head.id, desktop)),
+  };
+}
+
+function desktopJson(
+  missionId: string,
+  { display, startedAt, endedAt, keptUntil }: MissionDesktop,
+): DesktopSessionJson {
+  return {
+    display,
+    started_at: iso(startedAt),
+    ...(endedAt !== undefined && { stopped_at: iso(endedAt) }),
+    mission_id: missionId,
+    ...(keptUntil !== undefined && { keep_alive_until: iso(keptUntil) }),
   };
 }
 

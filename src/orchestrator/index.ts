@@ -51,3 +51,9 @@ export type { FileState, Operation, RepositoryStatus } from "../library/reposito
 export { createFromStarter } from "../library/starter.ts";
 export type { JoinOutcome, PullOutcome } from "../library/syncing.ts";
 export { findDevContainers } from "../workspace/devContainer.ts";
+export { PassingHand, type Grip } from "../desktop/passingHand.ts";
+export { PictureStream } from "../desktop/pictureStream.ts";
+export { click, pressKeys, scroll, typeText, type Place } from "../desktop/hands.ts";
+export { buttons } from "../desktop/rfb.ts";
+export type { Pixels } from "../desktop/png.ts";
+export type { FoundDesktop } from "./desktops.ts";
