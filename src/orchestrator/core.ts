@@ -129,7 +129,6 @@ export class Core {
     void this.#seek();
   }
 
-  /** The state of the agent server that the settings name. */
   get engineState(): EngineState {
     return this.engineStateOf(mainServer);
   }
@@ -455,7 +454,8 @@ export class Core {
     switch (tick.kind) {
       case "mission":
         this.#news.fire({ missionId: tick.missionId, seq: tick.seq });
-        if (tick.head) this.#headChanged.fire(this.store.head(tick.missionId));
+        // Unless it has been deleted since.
+        if (tick.head && this.store.has(tick.missionId)) this.#headChanged.fire(this.store.head(tick.missionId));
         return;
       case "removed":
         this.#removed.fire(tick.missionId);

@@ -298,13 +298,14 @@ describe(`a desktop in the editor${missing.length > 0 ? ` (not tested: ${missing
     );
   });
 
-  it("hides with the end of the turn, shows what is left of it by hand, and ends when it is closed", async () => {
+  it("stays with who had it in hand when the turn ends, and ends when it is closed", async () => {
     open("first");
     await turnsEnd(page, 1);
+    await panelShows(page, ".desktop > .status", ([words = ""]) => words.includes("Its mission rests: it closes at"));
+    await (await tool("Hide the Desktop")).click();
     await isShown(false);
     await (await frame()).locator("header button", { hasText: /^\s*Desktop$/ }).click();
     await isShown(true);
-    await panelShows(page, ".desktop > .status", ([words = ""]) => words.includes("Its mission rests: it closes at"));
     agent.dispose();
     await runCommand(page, "Open Agent: Close Desktop");
     await isShown(false);
@@ -337,6 +338,14 @@ describe(`a desktop in the editor${missing.length > 0 ? ` (not tested: ${missing
     await isShown(false);
     open("stop");
     await turnsEnd(page, 2);
+  });
+
+  it("hides by itself with the end of the turn", async () => {
+    await send(page, lineScript("And again", start, gate("last"), { text: "Done." }));
+    await isShown(true);
+    open("last");
+    await turnsEnd(page, 3);
+    await isShown(false);
   });
 });
 

@@ -10,7 +10,7 @@ export function launchBrowser(options: { headed?: boolean; display?: Record<stri
   return chromium.launch({
     executablePath: findChromium() ?? installChromium(),
     headless: options.headed !== true,
-    ...(options.display && { env: { ...process.env, ...options.display } as Record<string, string> }),
+    ...(options.display && { env: { ...process.env, ...options.display } }),
     args: [
       "--autoplay-policy=no-user-gesture-required",
       "--disable-background-networking",
