@@ -214,8 +214,8 @@ describe(`a mission's desktop${missing.length > 0 ? ` (not tested: ${missing.joi
     const wish = { name: "box", kind, directory: bed.project, packages };
     const { id: workspaceId } = await core.run("createWorkspace", wish);
     const typed = join(bed.project, "typed.txt");
-    const shell = settings?.containerOpenCode === "outside" ? "workspace_bash" : "bash";
-    const write = (command: string) => ({ tool: shell, args: { command, description: "a command" } });
+    const isOutside = settings?.containerOpenCode === "outside";
+    const write = (command: string) => (isOutside ? { tool: "workspace_bash", args: { command } } : bash(command));
     const steps = [
       start,
       write(
