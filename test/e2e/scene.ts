@@ -1,6 +1,6 @@
 /** A user at the packaged extension: an editor, a browser, a home with OpenCode, and what is seen in a window. */
 import { join } from "node:path";
-import type { Browser, BrowserContext, Frame, Page } from "playwright-core";
+import type { Browser, BrowserContext, Frame, Locator, Page } from "playwright-core";
 import { makeBed, opencodeBinary, repository, type Bed, type BedOptions } from "../fake/bed.ts";
 import { packageExtension } from "../host/built.ts";
 import { launchBrowser } from "../host/chromium.ts";
@@ -10,6 +10,7 @@ import { eventually } from "../host/eventually.ts";
 import {
   answerQuickInput,
   newProfile,
+  notification,
   openWorkbench,
   pickQuickItem,
   quickInput,
@@ -49,7 +50,7 @@ export async function makeScene(
     (started) => started.stop(),
   );
   const browser: Browser = cleanup.adopt(await launchBrowser(), (started) => started.close());
-  const profile: BrowserContext = await newProfile(browser);
+  const profile: BrowserContext = await newProfile(browser, { still: true });
   const kept = cleanup.move();
   return {
     bed,
@@ -89,6 +90,24 @@ export async function launchFrom(page: Page, prompt: string): Promise<void> {
 /** Waits for the step of a quick input with this title. */
 export async function stepTitled(page: Page, title: string, ms = 60_000): Promise<void> {
   await quickInput(page).locator(".quick-input-title").getByText(title, { exact: true }).waitFor({ timeout: ms });
+}
+
+/** Unlike the browser's own reload, it waits until the editor has written down which tabs are open. */
+export async function reloadWindow(page: Page): Promise<void> {
+  await Promise.all([page.waitForEvent("load"), runCommand(page, "Developer: Reload Window")]);
+}
+
+/** A notification. A toast goes after ten seconds, or is hidden by what else happens, and is in the centre then. */
+export async function noticed(page: Page, text: string): Promise<Locator> {
+  const one = notification(page, text).first();
+  const isShown = () =>
+    one.waitFor({ timeout: 5000 }).then(
+      () => true,
+      () => false,
+    );
+  for (let times = 0; times < 12 && !(await isShown()); times++)
+    await runCommand(page, "Notifications: Show Notifications");
+  return one;
 }
 
 /** The page of the mission panel that is shown. */
