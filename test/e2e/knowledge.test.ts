@@ -12,7 +12,7 @@ import { launch, makeScene, noticed, pictureFailures, send, stepTitled, turnsEnd
 const server = join(repository, "dist", "workspaceMcp.js");
 
 describe("a user with a Library and MCP servers", function () {
-  this.timeout(120_000);
+  this.timeout(180_000);
   let scene: Scene;
   let page: Page;
   let guarded: OAuthMcpServer;
@@ -112,10 +112,7 @@ describe("a user with a Library and MCP servers", function () {
     await item("guarded").getByText("needs you to log in").waitFor({ timeout: 30_000 });
     // The step goes as soon as the browser has come back, so the browser waits until it was seen.
     const step = stepTitled(page, "Log In at guarded");
-    await page.context().route("**/authorize?*", async (route) => {
-      await step.catch(() => undefined);
-      await route.continue();
-    });
+    guarded.holdLogin(step.catch(() => undefined));
     const opened = page.context().waitForEvent("page");
     await Promise.all([step, item("guarded").click()]);
     const browser = await opened;

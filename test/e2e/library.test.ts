@@ -9,7 +9,7 @@ import { answerQuickInput, pickQuickItem, quickInput, runCommand, treeRow } from
 import { launch, makeScene, noticed, pictureFailures, stepTitled, turnsEnd, type Scene } from "./scene.ts";
 
 describe("a user with a Library at a remote", function () {
-  this.timeout(120_000);
+  this.timeout(180_000);
   let scene: Scene;
   let page: Page;
   let remote: string;

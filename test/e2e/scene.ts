@@ -130,8 +130,9 @@ export function panelShows(
   return eventually(() => inPanel(page, selector).catch(() => []), fits, ms);
 }
 
+/** The first turn has OpenCode start, which takes a machine that is busy a minute. */
 export function turnsEnd(page: Page, count: number): Promise<string[]> {
-  return panelShows(page, ".end, .failure", (ends) => ends.length >= count);
+  return panelShows(page, ".end, .failure", (ends) => ends.length >= count, 120_000);
 }
 
 export async function send(page: Page, text: string): Promise<void> {

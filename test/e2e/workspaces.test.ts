@@ -40,7 +40,7 @@ const mark = `run ${crypto.randomUUID()}`;
 const failing = `echo preparing ${mark}\nfalse\n`;
 
 describe("a user with a container", function () {
-  this.timeout(150_000);
+  this.timeout(180_000);
   let scene: Scene;
   let page: Page;
 

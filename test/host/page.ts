@@ -161,7 +161,8 @@ export async function webviewFrame(
   ms = 45_000,
 ): Promise<Frame> {
   const fits = typeof wanted === "string" ? async (frame: Frame) => (await frame.$(wanted)) !== null : wanted;
-  for (const end = Date.now() + ms; ;) {
+  const end = Date.now() + ms;
+  for (let pause = 30; ; pause = Math.min(pause * 1.2, 150)) {
     const frames = page.frames().filter((frame) => frame.url().includes("/fake.html"));
     // A frame can go away while it is asked.
     for (const frame of frames)
@@ -173,7 +174,7 @@ export async function webviewFrame(
         return frame;
     if (Date.now() > end)
       throw new Error(`No webview has ${String(wanted)}; there are ${String(frames.length)} webviews.`);
-    await sleep(50);
+    await sleep(pause);
   }
 }
 

@@ -16,7 +16,7 @@ const permission = { bash: { "*": "allow", "touch *": "ask", "rm *": "ask" } };
  * scripted model. One window serves them all.
  */
 export function runVscodeTests(options: { grep?: string; headed?: boolean } = {}): Promise<Outcome> {
-  return withSuite((prepared) => runInExtensionHost({ ...options, ...prepared, timeoutMs: 600_000 }));
+  return withSuite((prepared) => runInExtensionHost({ ...options, ...prepared, timeoutMs: 1_200_000 }));
 }
 
 /** What an editor needs to run the tests. */
