@@ -59,12 +59,20 @@ export function isSupported(version: string): boolean {
   return major === 1 && minor !== undefined && minor >= 18;
 }
 
+/** What files have answered: it takes most of a second to ask one. */
+const versions = new Map<string, string>();
+
 async function askVersion(path: string): Promise<string> {
   try {
+    const { ino, size, mtimeMs, ctimeMs } = statSync(path);
+    const file = JSON.stringify([path, ino, size, mtimeMs, ctimeMs]);
+    const known = versions.get(file);
+    if (known !== undefined) return known;
     const { stdout } = await promisify(execFile)(path, ["--version"], { timeout: 20_000, encoding: "utf8" });
     const version = /\d+\.\d+\.\d+\S*/.exec(stdout)?.[0];
-    if (version !== undefined) return version;
-    throw new Error(`it answered ${JSON.stringify(stdout.slice(0, 200))} to --version`);
+    if (version === undefined) throw new Error(`it answered ${JSON.stringify(stdout.slice(0, 200))} to --version`);
+    versions.set(file, version);
+    return version;
   } catch (error) {
     throw new OpenAgentError(
       "opencode_start_failed",

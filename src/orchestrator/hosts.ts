@@ -86,7 +86,10 @@ export function insideHost(
       const workspace = workspaces.get(id);
       if (!isOutside) return configurations.write(workspace, executable, desktopOf(core, executable, workspace));
       const desktop = desktopServerOf(core, workspace);
-      const parts = [await toolsInside(options), ...(desktop ? [await desktopInside(options, desktop)] : [])];
+      const parts = [
+        await toolsInside(options, desktop ? desktopBinds(desktop) : []),
+        ...(desktop ? [await desktopInside(options, desktop)] : []),
+      ];
       return configurations.write(workspace, executable, { parts, permission: deniedOutside.permission });
     },
     ...(!isContainer(workspace.kind) && { variables: () => variablesOf(workspaces, id) }),

@@ -33,8 +33,10 @@ export const deniedOutside = {
 /**
  * Lets OpenCode run on this machine while what its missions do happens in a container: an MCP server inside has the tools
  * that OpenCode's own stand for. Builds the container where it is not ready.
+ *
+ * @param more what its commands see besides
  */
-export async function toolsInside(options: OutsideOptions): Promise<Part> {
+export async function toolsInside(options: OutsideOptions, more: readonly Bind[]): Promise<Part> {
   const { workspaces, workspaceId, folder, program } = options;
   const workspace = workspaces.get(workspaceId);
   const known = privateFolder(dirname(configurationIn(folder)));
@@ -43,7 +45,7 @@ export async function toolsInside(options: OutsideOptions): Promise<Part> {
     program: tools,
     file: "tools.json",
     environment: {},
-    binds: [tools, known].map((source) => ({ source, target: source, writable: false })),
+    binds: [...[tools, known].map((source) => ({ source, target: source, writable: false })), ...more],
   });
   return {
     kind: "mcps",

@@ -116,7 +116,7 @@ describe("the changes of a mission on a real OpenCode", function () {
     const inner = file("packages/a");
     mkdirSync(inner, { recursive: true });
     const { id } = await core.run("createMission", {
-      text: script(write("inside.txt", "in\n"), bash("sleep 5"), done),
+      text: script(write("inside.txt", "in\n"), bash("sleep 600"), done),
       directory: inner,
     });
     await until(
@@ -290,7 +290,7 @@ describe("the changes of a mission on a real OpenCode", function () {
 
   it("let a mission be forked while it works: what is over of it", async () => {
     const { id } = await run([write("a.txt", "1\n")]);
-    await core.run("sendMessage", { missionId: id, text: script(bash("sleep 5"), done) });
+    await core.run("sendMessage", { missionId: id, text: script(bash("sleep 600"), done) });
     await until(core, id, (head) => head.runState === "waiting_for_tool");
     const running = core.store.head(id).turnMessageId ?? "";
     assert.deepEqual(await refusal(core.run("forkMission", { missionId: id, after: running })), ["mission_busy", ""]);

@@ -1,11 +1,31 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, readdirSync, realpathSync, rmSync, statSync, symlinkSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { waitUntil } from "../../src/base/async.ts";
 import { newKey, parseKey, seal } from "../../src/library/sealed.ts";
 import type { Core } from "../../src/orchestrator/core.ts";
-import { bash, makeBed, repository, script, transcriptOf, until, untilTurns, type Bed } from "../fake/bed.ts";
+import {
+  bash,
+  makeBed,
+  repository,
+  script,
+  transcriptOf,
+  until,
+  untilTurns,
+  waitingFor,
+  type Bed,
+} from "../fake/bed.ts";
 import { brokenItems, usableItems, writeFiles } from "../fake/library.ts";
 import { needBackend } from "../fake/workspaces.ts";
 import { installationFolder } from "../host/setup.ts";
@@ -122,7 +142,8 @@ describe("what agents know", function () {
     core = bed.core();
     await core.run("startServer", {});
     assert.ok((await commands()).includes("deploy"));
-    const text = script(bash("sleep 8; echo slept"), { text: "." });
+    const gate = join(bed.project, "go");
+    const text = script(bash(`${waitingFor(gate)}; echo waited`), { text: "." });
     const { id } = await core.run("createMission", { text, directory: bed.project });
     await until(core, id, ({ runState }) => runState === "waiting_for_tool");
     const { folder } = await core.run("generatedConfiguration", {});
@@ -138,8 +159,9 @@ describe("what agents know", function () {
       ],
       [false, false, "waiting_for_tool"],
     );
+    writeFileSync(gate, "");
     assert.equal((await untilTurns(core, id, 1)).failure, undefined);
-    assert.match(output(id), /slept/);
+    assert.match(output(id), /waited/);
     await waitUntil(() => !core.store.head(id).busy, 5_000);
     let known = await commands();
     for (const end = Date.now() + 10_000; !known.includes("release") && Date.now() < end;) known = await commands();

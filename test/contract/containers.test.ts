@@ -1,11 +1,22 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { waitUntil } from "../../src/base/async.ts";
 import { isAlive } from "../../src/base/processes.ts";
 import type { Core } from "../../src/orchestrator/core.ts";
 import type { Workspace } from "../../src/protocol/workspace.ts";
-import { bash, codeOf, makeBed, script, texts, transcriptOf, until, untilTurns, type Bed } from "../fake/bed.ts";
+import {
+  bash,
+  codeOf,
+  makeBed,
+  script,
+  texts,
+  transcriptOf,
+  until,
+  untilTurns,
+  waitingFor,
+  type Bed,
+} from "../fake/bed.ts";
 import { needBackend, processesNamed } from "../fake/workspaces.ts";
 import { installationFolder } from "../host/setup.ts";
 
@@ -102,11 +113,13 @@ describe("a mission in a container", function () {
   });
 
   it("goes on while no process of ours is there, and is taken over", async () => {
-    const id = await launch(script(bash("sleep 6"), { text: "Nobody looked." }));
+    const gate = join(bed.project, "go");
+    const id = await launch(script(bash(waitingFor(gate)), { text: "Nobody looked." }));
     await until(core, id, (head) => head.runState === "waiting_for_tool", 120_000);
     const pid = serverPid();
     await core.dispose();
     assert.ok(pid !== undefined && isAlive(pid));
+    writeFileSync(gate, "");
     core = bed.core();
     await untilTurns(core, id, 1);
     assert.deepEqual([texts(core, id), serverPid()], [["Nobody looked."], pid]);
@@ -121,14 +134,14 @@ describe("a mission in a container", function () {
     await core.dispose();
     assert.equal(serverPid(), undefined);
     core = bed.core();
-    await core.run("sendMessage", { missionId: id, text: script(bash("sleep 60"), { text: "Never." }) });
+    await core.run("sendMessage", { missionId: id, text: script(bash("sleep 4718.1"), { text: "Never." }) });
     await until(core, id, (head) => head.runState === "waiting_for_tool");
     const pid = serverPid();
     assert.ok(pid !== undefined);
     process.kill(-pid, "SIGKILL");
     const cut = await untilTurns(core, id, 2);
     assert.equal(cut.status, "interrupted");
-    assert.deepEqual(processesNamed("sleep 60"), []);
+    assert.deepEqual(processesNamed("sleep 4718.1"), []);
     await core.run("sendMessage", { missionId: id, text: script({ text: "Three." }) });
     const after = await untilTurns(core, id, 3);
     assert.deepEqual([texts(core, id), after.sessionId], [["One.", "Three."], sessionId]);

@@ -17,15 +17,20 @@ describe("permission rules and modes", function () {
   this.timeout(90_000);
   let bed: Bed;
   let core: Core;
-  let settings: Partial<CoreSettings>;
+  const settings: Partial<CoreSettings> = {};
 
-  beforeEach(async () => {
+  // One server serves all tests: a fresh one costs more than most of them.
+  before(async () => {
     bed = await makeBed({ config });
-    settings = {};
     core = bed.core(settings);
     await core.run("startServer", {});
   });
-  afterEach(() => bed.close());
+  beforeEach(async () => {
+    for (const { id: ruleId } of core.store.rules()) await core.run("revokeRule", { ruleId });
+    delete settings.permissions;
+    core.settingsChanged();
+  });
+  after(() => bed.close());
 
   async function launch(text: string, directory = bed.project): Promise<string> {
     return (await core.run("createMission", { text, directory })).id;
@@ -188,7 +193,7 @@ describe("permission rules and modes", function () {
     await answer(id, await asked(id), { reply: "always", scope: "workspace" });
     await untilTurns(core, id, 1);
     await core.dispose();
-    core = bed.core();
+    core = bed.core(settings);
     const later = await launch(script(bash("printf b"), { text: "done" }));
     await untilTurns(core, later, 1);
     assert.deepEqual(story(later), { asked: [], allowed: ["printf * (this workspace)"] });
@@ -250,7 +255,7 @@ describe("permission rules and modes", function () {
   });
 
   it("never shows a second window as waiting what a rule allows, and shows it which rule it was", async () => {
-    const second = bed.core();
+    const second = bed.core(settings);
     const id = await launch(script(bash("printf a"), bash("printf b"), bash("printf c"), { text: "done" }));
     const request = await asked(id);
     await waitUntil(() => second.store.head(id).runState === "waiting_for_you", 5_000);
@@ -270,10 +275,11 @@ describe("permission rules and modes", function () {
     await assert.rejects(second.run("answerPermission", { missionId: id, requestId: request.id, reply: "once" }), {
       code: "request_gone",
     });
+    await second.dispose();
   });
 
   it("goes on by its rules under another leader", async () => {
-    const second = bed.core();
+    const second = bed.core(settings);
     const id = await launch(script(bash("printf a"), bash("sleep 3"), bash("printf b"), { text: "Still allowed." }));
     const first = await asked(id);
     await answer(id, first, { reply: "always", scope: "mission" });

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { waitUntil } from "../../src/base/async.ts";
 import type { Core } from "../../src/orchestrator/core.ts";
-import { bash, makeBed, script, transcriptOf, until, untilTurns, type Bed } from "../fake/bed.ts";
+import { bash, makeBed, script, transcriptOf, until, untilTurns, waitingFor, type Bed } from "../fake/bed.ts";
 
 describe("the queue of a mission", function () {
   this.timeout(90_000);
@@ -28,7 +30,14 @@ describe("the queue of a mission", function () {
       role === "user" ? parts.flatMap((part) => (part.kind === "text" ? [part.text] : [])) : [],
     );
   }
-  const slow = script(bash("sleep 2"), { text: "slept" });
+  // The agent's command runs until the test lets it go on, so that nothing depends on how quick the test is.
+  let gate: string;
+  let slow: string;
+  beforeEach(() => {
+    gate = join(bed.project, crypto.randomUUID());
+    slow = script(bash(waitingFor(gate)), { text: "waited" });
+  });
+  const letGo = () => writeFileSync(gate, "");
 
   it("is edited, put into another order and shortened while the agent works, and each message is sent once", async () => {
     const missionId = await launch(slow);
@@ -38,6 +47,7 @@ describe("the queue of a mission", function () {
     await core.run("moveMessage", { missionId, queueId: three, before: one });
     await core.run("editMessage", { missionId, queueId: one, text: "[[hello]] ONE" });
     await core.run("removeMessage", { missionId, queueId: two });
+    letGo();
     await untilTurns(core, missionId, 3);
     assert.deepEqual(asked(missionId), [slow, "[[hello]] three", "[[hello]] ONE"]);
     await assert.rejects(core.run("editMessage", { missionId, queueId: one, text: "late" }), { code: "request_gone" });
@@ -86,6 +96,7 @@ describe("the queue of a mission", function () {
     const missionId = await launch(slow);
     await until(core, missionId, (head) => head.runState === "waiting_for_tool");
     await assert.rejects(core.run("markMission", { missionId, status: "completed" }), { code: "mission_busy" });
+    letGo();
     await untilTurns(core, missionId, 1);
     await core.run("markMission", { missionId, status: "completed" });
     assert.equal(core.store.head(missionId).status, "completed");
@@ -105,11 +116,10 @@ describe("missions at once", function () {
   it("run as many as the setting says; the others wait in line, and the next one begins when one ends", async () => {
     const core = bed.core({ maxParallelMissions: 2 });
     const ids: string[] = [];
+    const gate = join(bed.project, "go");
+    const text = script(bash(waitingFor(gate)), { text: "done" });
     for (let index = 0; index < 5; index++)
-      ids.push(
-        (await core.run("createMission", { text: script(bash("sleep 1"), { text: "done" }), directory: bed.project }))
-          .id,
-      );
+      ids.push((await core.run("createMission", { text, directory: bed.project })).id);
     let most = 0;
     const watch = core.onHead(() => (most = Math.max(most, core.store.listRunning().length)));
     await waitUntil(
@@ -125,6 +135,7 @@ describe("missions at once", function () {
     const last = ids[4] ?? "";
     await core.run("stopMission", { missionId: last });
     assert.deepEqual([core.placeOf(last), core.store.head(last).status], [undefined, "interrupted"]);
+    writeFileSync(gate, "");
     for (const id of ids.slice(0, 4)) await untilTurns(core, id, 1);
     watch.dispose();
     assert.equal(most, 2);

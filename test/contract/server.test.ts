@@ -16,9 +16,11 @@ import {
   transcriptOf,
   until,
   untilTurns,
+  waitingFor,
   type Bed,
   type BedOptions,
 } from "../fake/bed.ts";
+import { eventually } from "../host/eventually.ts";
 
 describe("the OpenCode server", function () {
   this.timeout(90_000);
@@ -108,7 +110,7 @@ describe("the OpenCode server", function () {
     const opened = core();
     await opened.run("startServer", {});
     const tracer = spawn("strace", ["-f", "-e", "trace=connect", "-o", trace, "-p", String(bed?.serverPid())]);
-    await sleep(1_000);
+    await once(tracer.stderr, "data");
     const head = await opened.run("createMission", { text: "[[mission]]", directory: project });
     await untilTurns(opened, head.id, 1);
     tracer.kill("SIGINT");
@@ -183,8 +185,10 @@ describe("the OpenCode server", function () {
     });
     await until(opened, id, (head) => head.runState === "waiting_for_tool");
     const pid = serverPid() ?? 0;
-    await waitUntil(() => false, 300);
-    assert.ok((await processesWith("OPENCODE_PID", String(pid))).length > 0);
+    await eventually(
+      () => processesWith("OPENCODE_PID", String(pid)),
+      (found) => found.length > 0,
+    );
     await opened.run("restartServer", {});
     assert.ok(!isAlive(pid) && serverPid() !== pid);
     assert.deepEqual(await processesWith("OPENCODE_PID", String(pid)), []);
@@ -207,8 +211,10 @@ describe("the OpenCode server", function () {
       parts.flatMap((part) => (part.kind === "tool" ? [part] : [])),
     );
     assert.equal(call?.state, "interrupted", "OpenCode itself keeps it running for ever");
-    await waitUntil(() => false, 500);
-    assert.deepEqual(await processesWith("OPENCODE_PID", String(pid)), []);
+    await eventually(
+      () => processesWith("OPENCODE_PID", String(pid)),
+      (found) => found.length === 0,
+    );
     await opened.run("sendMessage", { missionId: id, text: "[[hello]]" });
     const again = await untilTurns(opened, id, 2);
     assert.deepEqual([again.status, again.sessionId], ["active", running.sessionId]);
@@ -217,14 +223,16 @@ describe("the OpenCode server", function () {
   it("outlives its owner while a mission runs, and is taken over with it", async () => {
     const { core, project, serverPid } = await open();
     const first = core();
+    const gate = join(project, "go");
     const { id } = await first.run("createMission", {
-      text: script(bash("sleep 3; echo finished"), { text: "All done." }),
+      text: script(bash(waitingFor(gate)), { text: "All done." }),
       directory: project,
     });
     await until(first, id, (head) => head.runState === "waiting_for_tool");
     const pid = serverPid();
     await first.dispose();
     assert.ok(pid !== undefined && isAlive(pid));
+    writeFileSync(gate, "");
     const second = core();
     const head = await untilTurns(second, id, 1);
     assert.deepEqual([head.status, texts(second, id), serverPid()], ["active", ["All done."], pid]);

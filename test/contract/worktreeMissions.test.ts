@@ -1,29 +1,44 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { waitUntil } from "../../src/base/async.ts";
 import { OpenAgentError } from "../../src/base/errors.ts";
 import type { Core } from "../../src/orchestrator/core.ts";
 import type { Workspace } from "../../src/protocol/workspace.ts";
-import { bash, codeOf, makeBed, script, untilTurns, type Bed } from "../fake/bed.ts";
+import { bash, codeOf, makeBed, makeProject, script, until, untilTurns, type Bed } from "../fake/bed.ts";
 
 describe("a mission in a git worktree", function () {
   this.timeout(90_000);
   let bed: Bed;
   let core: Core;
+  /** The user's checkout, another one for each test. */
+  let project: string;
   let tree: Workspace;
   const git = (folder: string, ...args: string[]) =>
     execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@t", ...args], { cwd: folder, encoding: "utf8" });
 
-  beforeEach(async () => {
+  // One server serves all tests: a fresh one costs more than most of them.
+  before(async () => {
     bed = await makeBed();
-    git(bed.project, "config", "user.name", "t");
-    git(bed.project, "config", "user.email", "t@t");
     core = bed.core();
-    tree = (await core.run("createWorktree", { folder: bed.project, name: "Fix the flaky test" })).workspace;
   });
-  afterEach(() => bed.close());
+  beforeEach(async () => {
+    project = mkdtempSync(join(bed.root, "checkout-"));
+    makeProject(project);
+    git(project, "config", "user.name", "t");
+    git(project, "config", "user.email", "t@t");
+    tree = (await core.run("createWorktree", { folder: project, name: "Fix the flaky test" })).workspace;
+  });
+  afterEach(async () => {
+    for (const { id: missionId } of core.store.listRunning()) {
+      await core.run("stopMission", { missionId });
+      await until(core, missionId, ({ busy }) => !busy);
+    }
+    for (const { id: workspaceId } of core.workspaces().workspaces)
+      await core.run("deleteWorkspace", { workspaceId, discard: true });
+  });
+  after(() => bed.close());
   const run = async (command: string) => {
     const { id } = await core.run("createMission", {
       text: script(bash(command), { text: "Done." }),
@@ -39,12 +54,12 @@ describe("a mission in a git worktree", function () {
     );
 
   it("works on a branch of its own and leaves the user's checkout alone", async () => {
-    appendFileSync(join(bed.project, "README.md"), "the user's own\n");
+    appendFileSync(join(project, "README.md"), "the user's own\n");
     const head = await run("echo ours > made.txt");
     assert.deepEqual([head.failure, head.directory, head.server], [undefined, tree.directory, "own"]);
     assert.match(tree.id, /^fix-the-flaky-test-[0-9a-f]{6}$/);
     assert.equal(git(tree.directory, "branch", "--show-current").trim(), `openagent/${tree.id}`);
-    assert.ok(existsSync(join(tree.directory, "made.txt")) && !existsSync(join(bed.project, "made.txt")));
+    assert.ok(existsSync(join(tree.directory, "made.txt")) && !existsSync(join(project, "made.txt")));
     assert.equal(readFileSync(join(tree.directory, "README.md"), "utf8"), "hello\n");
     const changes = await core.run("changes", { missionId: head.id });
     assert.deepEqual(
@@ -65,23 +80,23 @@ describe("a mission in a git worktree", function () {
       [[], ["Make it"], 1],
     );
     const into = await core.run("mergeWorktree", id());
-    assert.equal(into, git(bed.project, "branch", "--show-current").trim());
-    assert.equal(readFileSync(join(bed.project, "made.txt"), "utf8"), "ours\n");
+    assert.equal(into, git(project, "branch", "--show-current").trim());
+    assert.equal(readFileSync(join(project, "made.txt"), "utf8"), "ours\n");
     assert.deepEqual((await core.run("worktreeState", id())).unsaved, []);
     await core.run("deleteWorkspace", id());
     assert.ok(!existsSync(tree.directory));
-    assert.equal(git(bed.project, "branch", "--list", "openagent/*"), "");
+    assert.equal(git(project, "branch", "--list", "openagent/*"), "");
   });
 
   it("is not merged where both sides changed the same lines, and the checkout stays as it was", async () => {
     await run("echo theirs > README.md");
     await core.run("commitWorktree", { ...id(), message: "Theirs" });
-    writeFileSync(join(bed.project, "README.md"), "mine\n");
-    git(bed.project, "commit", "-qam", "Mine");
+    writeFileSync(join(project, "README.md"), "mine\n");
+    git(project, "commit", "-qam", "Mine");
     const refused = await failure(core.run("mergeWorktree", id()));
     assert.deepEqual([refused.code, refused.detail["conflicts"]], ["worktree_failed", "README.md"]);
-    assert.equal(readFileSync(join(bed.project, "README.md"), "utf8"), "mine\n");
-    assert.equal(git(bed.project, "status", "--porcelain"), "");
+    assert.equal(readFileSync(join(project, "README.md"), "utf8"), "mine\n");
+    assert.equal(git(project, "status", "--porcelain"), "");
   });
 
   it("is deleted only with what would be lost named, and then only when the user says so", async () => {
@@ -94,7 +109,7 @@ describe("a mission in a git worktree", function () {
     assert.ok(existsSync(join(tree.directory, "loose.txt")));
     await core.run("deleteWorkspace", { ...id(), discard: true });
     assert.ok(!existsSync(tree.directory));
-    assert.equal(git(bed.project, "worktree", "list", "--porcelain").match(/^worktree /gm)?.length, 1);
+    assert.equal(git(project, "worktree", "list", "--porcelain").match(/^worktree /gm)?.length, 1);
   });
 
   it("is found again when its record is lost", async () => {
@@ -107,7 +122,7 @@ describe("a mission in a git worktree", function () {
     const [found] = core.workspaces().workspaces;
     assert.deepEqual(
       [found?.id, found?.kind, found?.directory, found?.repository, found?.status],
-      [tree.id, "worktree", tree.directory, bed.project, "ready"],
+      [tree.id, "worktree", tree.directory, project, "ready"],
     );
   });
 
@@ -117,7 +132,7 @@ describe("a mission in a git worktree", function () {
     assert.match(patch, /made\.txt[\s\S]*/);
     assert.equal(git(tree.directory, "diff", "--cached", "--name-only"), "");
     await core.run("applyWorktree", id());
-    assert.equal(git(bed.project, "status", "--porcelain"), " D README.md\n?? bytes.bin\n?? made.txt\n");
+    assert.equal(git(project, "status", "--porcelain"), " D README.md\n?? bytes.bin\n?? made.txt\n");
     assert.equal((await failure(core.run("applyWorktree", id()))).code, "worktree_failed");
   });
 
@@ -127,7 +142,7 @@ describe("a mission in a git worktree", function () {
     assert.equal(await core.run("pushWorktree", id()).catch(codeOf), "worktree_failed");
     const remote = join(bed.root, "remote.git");
     git(bed.root, "init", "-q", "--bare", remote);
-    git(bed.project, "remote", "add", "origin", remote);
+    git(project, "remote", "add", "origin", remote);
     assert.equal((await core.run("pushWorktree", id())).remote, "origin");
     assert.equal(git(remote, "log", "-1", "--format=%s", `openagent/${tree.id}`).trim(), "Make it");
     await core.run("deleteWorkspace", id());

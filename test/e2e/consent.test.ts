@@ -36,7 +36,7 @@ describe("a user who is asked before anything happens", function () {
     const query = `prompt=${encodeURIComponent(prompt)}&workspace=${encodeURIComponent(scene.bed.project)}`;
     const follow = async () => {
       await runCommand(page, "Developer: Open URL");
-      await quickInput(page).locator("input.input").first().waitFor();
+      await quickInput(page).getByText("URL to open").waitFor();
       await answerQuickInput(page, `code-oss://open-agent.open-agent/new?${query}`);
       // First the editor asks whether the extension may have the link at all.
       await dialog().getByText("to open this URI").waitFor();

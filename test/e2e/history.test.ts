@@ -6,16 +6,8 @@ import type { Bed } from "../fake/bed.ts";
 import { closeOriginals, writeOriginal } from "../fake/original.ts";
 import { answer, part, session, user } from "../fake/events.ts";
 import { eventually } from "../host/eventually.ts";
-import {
-  choosePath,
-  fillQuickInput,
-  notification,
-  quickInput,
-  runCommand,
-  treeRow,
-  webviewFrame,
-} from "../host/page.ts";
-import { inPanel, makeScene, panel, panelShows, stepTitled, type Scene, pictureFailures } from "./scene.ts";
+import { choosePath, fillQuickInput, quickInput, runCommand, treeRow, webviewFrame } from "../host/page.ts";
+import { inPanel, makeScene, noticed, panel, panelShows, stepTitled, type Scene, pictureFailures } from "./scene.ts";
 
 /** Turns of the long mission; a page holds 30 messages. */
 const turns = 300;
@@ -62,7 +54,7 @@ describe("the history of missions", function () {
     await eventually(seen, Boolean);
     await scene.picture(page, "search-hit");
     assert.deepEqual(await inPanel(page, ".excerpt .link"), ["Show the Newest"]);
-    assert.match(await spoken(), /^Found: /);
+    await eventually(spoken, (words) => words.startsWith("Found: "));
   });
 
   it("holds only what is around the hit, and loads more of it in both directions", async () => {
@@ -86,13 +78,7 @@ describe("the history of missions", function () {
     await (await panel(page)).locator(".excerpt button").click();
     await panelShows(page, ".user-text", (texts) => texts.at(-1) === `Question ${String(turns)}`);
     assert.deepEqual(await inPanel(page, ".excerpt"), []);
-    const left = await (
-      await panel(page)
-    ).evaluate(() => {
-      const main = document.querySelector("main");
-      return main ? main.scrollHeight - main.scrollTop - main.clientHeight : -1;
-    });
-    assert.ok(left >= 0 && left < 40, `${String(left)} px are left to the end`);
+    await eventually(pixelsToTheEnd, (left) => left >= 0 && left < 40);
   });
 
   it("becomes one with the newest where an excerpt reaches it", async () => {
@@ -124,17 +110,15 @@ describe("the history of missions", function () {
   it("takes in the missions of an original Open Agent, and says what came of it", async () => {
     await runCommand(page, "Open Agent: Import Missions…");
     await choosePath(page, "Import Missions", file);
-    const told = notification(page, "2 missions came in.");
-    await told.first().waitFor();
-    // They are old.
-    await treeRow(page, "Earlier").first().click();
-    await treeRow(page, "Repair the parser").first().waitFor();
-    await told.getByText("Show Report").first().click();
+    await (await noticed(page, "2 missions came in.")).getByText("Show Report").first().click();
     const report = await webviewFrame(page, async (frame) => (await frame.$("text=Import of missions")) !== null);
     const text = await report.locator("body").innerText();
     assert.match(text, /Repair the parser/);
     assert.match(text, /something_new/);
     await scene.picture(page, "import-report");
+    // They are old.
+    await treeRow(page, "Earlier").first().click();
+    await treeRow(page, "Repair the parser").first().waitFor();
   });
 
   it("finds what came in, and shows it", async () => {
@@ -157,6 +141,13 @@ describe("the history of missions", function () {
       const [range] = CSS.highlights.get("found") ?? [];
       const place = range instanceof Range ? range.getBoundingClientRect() : undefined;
       return main !== undefined && place !== undefined && place.top >= main.top && place.bottom <= main.bottom;
+    });
+  }
+
+  async function pixelsToTheEnd(): Promise<number> {
+    return (await panel(page)).evaluate(() => {
+      const main = document.querySelector("main");
+      return main ? main.scrollHeight - main.scrollTop - main.clientHeight : -1;
     });
   }
 

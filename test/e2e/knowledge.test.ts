@@ -7,12 +7,12 @@ import { usableItems, writeFiles } from "../fake/library.ts";
 import { startOAuthMcpServer, type OAuthMcpServer } from "../fake/oauthMcpServer.ts";
 import { eventually } from "../host/eventually.ts";
 import { answerQuickInput, fillQuickInput, notification, pickQuickItem, quickInput, runCommand } from "../host/page.ts";
-import { launch, makeScene, pictureFailures, send, stepTitled, turnsEnd, type Scene } from "./scene.ts";
+import { launch, makeScene, noticed, pictureFailures, send, stepTitled, turnsEnd, type Scene } from "./scene.ts";
 
 const server = join(repository, "dist", "workspaceMcp.js");
 
 describe("a user with a Library and MCP servers", function () {
-  this.timeout(120_000);
+  this.timeout(180_000);
   let scene: Scene;
   let page: Page;
   let guarded: OAuthMcpServer;
@@ -110,9 +110,11 @@ describe("a user with a Library and MCP servers", function () {
   it("logs in at a server that wants it, in the browser, and out again", async () => {
     await list();
     await item("guarded").getByText("needs you to log in").waitFor({ timeout: 30_000 });
+    // The step goes as soon as the browser has come back, so the browser waits until it was seen.
+    const step = stepTitled(page, "Log In at guarded");
+    guarded.holdLogin(step.catch(() => undefined));
     const opened = page.context().waitForEvent("page");
-    await item("guarded").click();
-    await stepTitled(page, "Log In at guarded");
+    await Promise.all([step, item("guarded").click()]);
     const browser = await opened;
     await browser.getByText("You are logged in.").waitFor();
     await browser.close();
@@ -145,16 +147,16 @@ describe("a user with a Library and MCP servers", function () {
   it("compares what is generated with what runs, and is told what is left out", async () => {
     await runCommand(page, "Open Agent: Show Generated Configuration");
     await page.locator('.tab[aria-label*="What Runs"]').waitFor();
-    const told = notification(page, "The agent “odd-mode” is left out");
-    await told.first().waitFor({ timeout: 30_000 });
+    await (await noticed(page, "The agent “odd-mode” is left out")).waitFor();
     const shown = () => page.locator(".monaco-diff-editor .view-lines").allInnerTexts();
     await eventually(
       shown,
       (sides) => sides.length === 2 && sides.every((side) => side.includes("reviewer") && side.includes('"A"')),
     );
     await scene.picture(page, "generated-configuration");
-    await told.first().hover();
-    await told.first().getByRole("button", { name: "Show File" }).click();
+    const told = await noticed(page, "The agent “odd-mode” is left out");
+    await told.hover();
+    await told.getByRole("button", { name: "Show File" }).click();
     await page.locator('.tab[aria-label^="odd-mode.md"]').waitFor();
   });
 
@@ -162,11 +164,13 @@ describe("a user with a Library and MCP servers", function () {
     const template = (name: string) => join(scene.bed.paths.library, "workspace-template", `${name}.json`);
     await runCommand(page, "Open Agent: Save Workspace as Template…");
     await pickQuickItem(page, "mine");
+    await stepTitled(page, "Save mine as Template");
     await answerQuickInput(page, "fresh");
     await notification(page, "The template fresh is in the Library.").first().waitFor();
     assert.ok(existsSync(template("fresh")));
     await runCommand(page, "Open Agent: Save Workspace as Template…");
     await pickQuickItem(page, "mine");
+    await stepTitled(page, "Save mine as Template");
     await answerQuickInput(page, "web");
     const dialog = page.locator(".monaco-dialog-box");
     await dialog.getByText("Replace the template “web”?").waitFor();

@@ -5,11 +5,11 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { usableItems, writeFiles } from "../fake/library.ts";
 import { eventually } from "../host/eventually.ts";
-import { answerQuickInput, notification, pickQuickItem, quickInput, runCommand, treeRow } from "../host/page.ts";
-import { launch, makeScene, pictureFailures, stepTitled, turnsEnd, type Scene } from "./scene.ts";
+import { answerQuickInput, pickQuickItem, quickInput, runCommand, treeRow } from "../host/page.ts";
+import { launch, makeScene, noticed, pictureFailures, stepTitled, turnsEnd, type Scene } from "./scene.ts";
 
 describe("a user with a Library at a remote", function () {
-  this.timeout(120_000);
+  this.timeout(180_000);
   let scene: Scene;
   let page: Page;
   let remote: string;
@@ -45,18 +45,6 @@ describe("a user with a Library at a remote", function () {
   after(() => scene.close());
   pictureFailures((name) => scene.picture(page, name));
 
-  /** A notification; a toast can be hidden by what else happens, and is in the centre then. */
-  const noticed = async (text: string) => {
-    const one = notification(page, text).first();
-    const isShown = () =>
-      one.waitFor({ timeout: 5000 }).then(
-        () => true,
-        () => false,
-      );
-    for (let times = 0; times < 6 && !(await isShown()); times++)
-      await runCommand(page, "Notifications: Show Notifications");
-    return one;
-  };
   const isPushed = () =>
     eventually(
       () => git(remote, "rev-parse", "main") === git(scene.bed.paths.library, "rev-parse", "HEAD"),
@@ -71,7 +59,7 @@ describe("a user with a Library at a remote", function () {
     await pickQuickItem(page, "Clone…");
     await stepTitled(page, "Clone Library");
     await answerQuickInput(page, remote);
-    await notification(page, "The Library is set up with 2 skills, 1 command, 1 agent.").first().waitFor();
+    await (await noticed(page, "The Library is set up with 2 skills, 1 command, 1 agent.")).waitFor();
     await runCommand(page, "Notifications: Clear All Notifications");
     await runCommand(page, "Open Agent: Focus on Library View");
     await page.locator(".pane-header", { hasText: "Missions" }).first().click();
@@ -147,7 +135,7 @@ describe("a user with a Library at a remote", function () {
     await quickInput(page).getByRole("button", { name: "OK" }).click();
     await quickInput(page).getByText("The message of the commit").waitFor();
     await answerQuickInput(page, "Rename greeting");
-    const said = await noticed("in the commit");
+    const said = await noticed(page, "in the commit");
     await said.getByRole("button", { name: "Push" }).click();
     await isPushed();
     git(other, "pull", "-q");
@@ -168,12 +156,12 @@ describe("a user with a Library at a remote", function () {
     await stepTitled(page, "Sync Library");
     await scene.picture(page, "library-diverged");
     await pickQuickItem(page, "Merge");
-    const asked = await noticed("The same lines were changed on both sides in rule/style.md");
+    const asked = await noticed(page, "The same lines were changed on both sides in rule/style.md");
     await page.locator('.tab[aria-label*="style.md"]').first().waitFor();
     await scene.picture(page, "library-conflict");
     writeFileSync(inLibrary("rule/style.md"), rule("Both."));
     await asked.getByRole("button", { name: "Continue" }).click();
-    const together = await noticed("Both sides are together now.");
+    const together = await noticed(page, "Both sides are together now.");
     await together.getByRole("button", { name: "Push" }).click();
     await isPushed();
     git(other, "pull", "-q");

@@ -14,6 +14,7 @@ import {
   makeScene,
   panel,
   panelShows,
+  reloadWindow,
   send,
   stepTitled,
   turnsEnd,
@@ -72,8 +73,7 @@ describe("a user whose missions run on", function () {
     const [text, gate] = [countedWords(300), file("reloaded")];
     await launch(page, lineScript("Reload meanwhile", { text, chunk: 4, delay: 10, gate }));
     await panelShows(page, ".answer", (texts) => texts.join("").includes("w9"));
-    // Unlike the browser's own reload, it waits until the editor has written down which tabs are open.
-    await Promise.all([page.waitForEvent("load"), runCommand(page, "Developer: Reload Window")]);
+    await reloadWindow(page);
     await panelShows(page, "h1", ([title = ""]) => title.startsWith("Reload meanwhile"));
     await panelShows(page, ".answer", (texts) => texts.join("").includes("w9"));
     writeFileSync(gate, "");

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { bash } from "../fake/scenarios.ts";
@@ -12,6 +12,7 @@ import {
   makeScene,
   panel,
   panelShows,
+  reloadWindow,
   send,
   transcript,
   turnsEnd,
@@ -43,7 +44,7 @@ describe("a user of the packaged extension", function () {
 
   it("finds the same transcript after the window was reloaded", async () => {
     const before = await transcript(page);
-    await page.reload();
+    await reloadWindow(page);
     await turnsEnd(page, 1);
     assert.equal(await transcript(page), before);
   });
@@ -107,13 +108,15 @@ describe("a user of the packaged extension", function () {
   });
 
   it("finds the whole history of a mission during which the window was closed", async () => {
+    const away = join(scene.bed.project, "away.txt");
     const steps = [1, 2, 3].map((step) => ({
       text: `Part ${String(step)}.`,
-      ...bash(`sleep 1; touch closed-${String(step)}.txt`),
+      ...bash(`until [ -e ${away} ]; do sleep 0.1; done; touch closed-${String(step)}.txt`),
     }));
     await launch(page, lineScript("While I am away", ...steps, { text: "All parts done." }));
     await panelShows(page, ".fold.running", (rows) => rows.length === 1);
     await page.close({ runBeforeUnload: true });
+    writeFileSync(away, "");
     await eventually(() => existsSync(join(scene.bed.project, "closed-3.txt")), Boolean);
     page = await scene.open();
     await runCommand(page, "Open Agent: Show Missions");
@@ -133,7 +136,7 @@ describe("a user of the packaged extension", function () {
     await scene.picture(page, "delete");
     await dialog.getByText("Cancel").click();
     await dialog.waitFor({ state: "detached" });
-    assert.ok(await treeRow(page, "To be deleted").first().isVisible());
+    await treeRow(page, "To be deleted").first().waitFor();
     await runCommand(page, "Open Agent: Delete…");
     await dialog.locator(".monaco-button", { hasText: /^Delete$/ }).click();
     await treeRow(page, "To be deleted").first().waitFor({ state: "detached" });

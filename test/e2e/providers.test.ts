@@ -6,7 +6,17 @@ import { startModel, type Model } from "../fake/model.ts";
 import { lineScript } from "../fake/script.ts";
 import { eventually } from "../host/eventually.ts";
 import { answerQuickInput, notification, pickQuickItem, quickInput, runCommand } from "../host/page.ts";
-import { inPanel, launch, makeScene, panel, panelShows, stepTitled, type Scene, pictureFailures } from "./scene.ts";
+import {
+  inPanel,
+  launch,
+  makeScene,
+  noticed,
+  panel,
+  panelShows,
+  stepTitled,
+  type Scene,
+  pictureFailures,
+} from "./scene.ts";
 
 const key = "a-key-of-the-test-7391";
 
@@ -46,13 +56,14 @@ describe("a user without a model provider", function () {
     assert.match((await inPanel(page, ".failure")).join(), /No model provider is connected/);
     await quickInput(page).locator("input.input").first().fill("OpenAI-Compatible");
     await pickQuickItem(page, "OpenAI-Compatible Endpoint…");
+    await stepTitled(page, "OpenAI-Compatible Endpoint");
     for (const answer of [model.url, "scripted", "Test Endpoint"]) await fillStep(answer);
     await quickInput(page).getByText("API key (empty: none)").waitFor();
     assert.equal(await quickInput(page).locator("input.input").first().getAttribute("type"), "password");
     await fillStep(key);
     await panelShows(page, ".answer", (texts) => texts.includes("It went on."), 60_000);
     assert.deepEqual(await inPanel(page, ".failure"), []);
-    await notification(page, "scripted answered: ready").waitFor();
+    await (await noticed(page, "scripted answered: ready")).waitFor();
   });
 
   async function fillStep(text: string): Promise<void> {
@@ -104,6 +115,7 @@ describe("a user without a model provider", function () {
     await stepTitled(page, "Connect Provider");
     await pickQuickItem(page, "Test Endpoint");
     await pickQuickItem(page, "Log In Again…");
+    await stepTitled(page, "API Key for Test Endpoint");
     await answerQuickInput(page, "wrong");
     await notification(page, "Test Endpoint is connected.").waitFor();
     assert.deepEqual(logins()["test-endpoint"], { type: "api", key: "wrong" });

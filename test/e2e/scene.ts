@@ -1,6 +1,6 @@
 /** A user at the packaged extension: an editor, a browser, a home with OpenCode, and what is seen in a window. */
 import { join } from "node:path";
-import type { Browser, BrowserContext, Frame, Page } from "playwright-core";
+import type { Browser, BrowserContext, Frame, Locator, Page } from "playwright-core";
 import { makeBed, opencodeBinary, repository, type Bed, type BedOptions } from "../fake/bed.ts";
 import { packageExtension } from "../host/built.ts";
 import { launchBrowser } from "../host/chromium.ts";
@@ -10,6 +10,7 @@ import { eventually } from "../host/eventually.ts";
 import {
   answerQuickInput,
   newProfile,
+  notification,
   openWorkbench,
   pickQuickItem,
   quickInput,
@@ -58,7 +59,7 @@ export async function makeScene(
     await launchBrowser(options.display ? { headed: true, display: options.display } : {}),
     (started) => started.close(),
   );
-  const profile: BrowserContext = await newProfile(browser);
+  const profile: BrowserContext = await newProfile(browser, { still: true });
   const kept = cleanup.move();
   return {
     bed,
@@ -100,6 +101,24 @@ export async function stepTitled(page: Page, title: string, ms = 60_000): Promis
   await quickInput(page).locator(".quick-input-title").getByText(title, { exact: true }).waitFor({ timeout: ms });
 }
 
+/** Unlike the browser's own reload, it waits until the editor has written down which tabs are open. */
+export async function reloadWindow(page: Page): Promise<void> {
+  await Promise.all([page.waitForEvent("load"), runCommand(page, "Developer: Reload Window")]);
+}
+
+/** A notification. A toast goes after ten seconds, or is hidden by what else happens, and is in the centre then. */
+export async function noticed(page: Page, text: string): Promise<Locator> {
+  const one = notification(page, text).first();
+  const isShown = () =>
+    one.waitFor({ timeout: 5000 }).then(
+      () => true,
+      () => false,
+    );
+  for (let times = 0; times < 12 && !(await isShown()); times++)
+    await runCommand(page, "Notifications: Show Notifications");
+  return one;
+}
+
 /** The page of the mission panel that is shown. */
 export function panel(page: Page): Promise<Frame> {
   return webviewFrame(page, "main[aria-label=Transcript]");
@@ -120,8 +139,9 @@ export function panelShows(
   return eventually(() => inPanel(page, selector).catch(() => []), fits, ms);
 }
 
+/** The first turn has OpenCode start, which takes a machine that is busy a minute. */
 export function turnsEnd(page: Page, count: number): Promise<string[]> {
-  return panelShows(page, ".end, .failure", (ends) => ends.length >= count);
+  return panelShows(page, ".end, .failure", (ends) => ends.length >= count, 120_000);
 }
 
 export async function send(page: Page, text: string): Promise<void> {

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createServer, type AddressInfo, type Socket } from "node:net";
 import { join } from "node:path";
 import type { Locator, Page } from "playwright-core";
 import type { LimitKind } from "../../src/protocol/workspace.ts";
@@ -23,6 +25,7 @@ import {
   inPanel,
   launchFrom,
   makeScene,
+  noticed,
   panelShows,
   stepTitled,
   turnsEnd,
@@ -35,16 +38,22 @@ const packages = ["git"];
 /** No other run has built a file system of these. */
 const mark = `run ${crypto.randomUUID()}`;
 const failing = `echo preparing ${mark}\nfalse\n`;
-const script = `echo preparing ${mark}\nsleep 4\necho made inside >/etc/made\n`;
 
 describe("a user with a container", function () {
-  this.timeout(150_000);
+  this.timeout(180_000);
   let scene: Scene;
   let page: Page;
 
   let limits: readonly LimitKind[];
+  /** The build waits for the end of a connection to it, once it was looked at. */
+  const gate = createServer();
+  let script: string;
 
   before(async () => {
+    await once(gate.listen(0, "127.0.0.1"), "listening");
+    const { port } = gate.address() as AddressInfo;
+    const waiting = `cat </dev/tcp/127.0.0.1/${String(port)}`;
+    script = `echo preparing ${mark}\n${waiting}\necho made inside >/etc/made\n`;
     scene = await makeScene({
       bed: { templates },
       editor: {
@@ -61,6 +70,7 @@ describe("a user with a container", function () {
     }).bwrap.probe());
   });
   after(async () => {
+    gate.close();
     await scene.editor.stop();
     const core = scene.bed.core();
     for (const { id } of core.workspaces().workspaces) await core.run("deleteWorkspace", { workspaceId: id });
@@ -151,12 +161,25 @@ describe("a user with a container", function () {
     // What cannot be limited on a machine is not asked for.
     if (limits.length > 0) await chooseLimits();
     await rowShows("bwrap · built just now");
-    await notification(page, "box is ready").first().waitFor();
+    await (await noticed(page, "box is ready")).waitFor();
     await scene.picture(page, "workspace-ready");
     const core = scene.bed.core();
     assert.deepEqual(core.workspaces().workspaces[0]?.limits, limits.includes("processes") ? { processes: 3000 } : {});
     await core.dispose();
   });
+
+  /** A click on a list that is drawn anew meanwhile is lost. */
+  const askAmount = async () => {
+    const asked = quickInput(page).getByText("How many processes and threads");
+    const other = quickInput(page).locator(".monaco-list-row", { hasText: "Other Processes…" });
+    await eventually(async () => {
+      await other.click({ timeout: 2000 }).catch(() => undefined);
+      return asked.waitFor({ timeout: 3000 }).then(
+        () => true,
+        () => false,
+      );
+    }, Boolean);
+  };
 
   const chooseLimits = async () => {
     await asks(7);
@@ -166,7 +189,7 @@ describe("a user with a container", function () {
     if (limits.includes("processes")) {
       await pickQuickItem(page, "512 processes");
       await quickInput(page).getByText("Create with These Limits").waitFor();
-      await pickQuickItem(page, "Other Processes…");
+      await askAmount();
       await answerQuickInput(page, "a few");
       await quickInput(page).getByText("Type a whole number").waitFor();
       await scene.picture(page, "workspace-limits-wrong");
@@ -195,13 +218,16 @@ describe("a user with a container", function () {
   });
 
   it("watches it being built", async () => {
+    const waits = once(gate, "connection") as Promise<[Socket]>;
     await writeScript(script);
     await runCommand(page, "Notifications: Clear All Notifications");
     await fromMenu("Build Workspace");
     await rowShows("building");
     await terminalShows(`preparing ${mark}`);
+    const [connection] = await waits;
     assert.match(await row().innerText(), /building/);
     await scene.picture(page, "workspace-building");
+    connection.end();
     await terminalShows("box is ready");
     await rowShows("built");
   });

@@ -9,7 +9,7 @@ import { answerQuickInput, chooseFromMenu, notification, pickQuickItem, runComma
 import { makeScene, stepTitled, turnsEnd, type Scene, pictureFailures } from "./scene.ts";
 
 describe("a user with a git worktree", function () {
-  this.timeout(120_000);
+  this.timeout(180_000);
   let scene: Scene;
   let page: Page;
   const made = () => join(scene.bed.project, "branched.txt");

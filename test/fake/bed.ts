@@ -136,7 +136,7 @@ export async function until(
   core: Core,
   missionId: string,
   fits: (head: MissionHead) => boolean,
-  ms = 30_000,
+  ms = 60_000,
 ): Promise<MissionHead> {
   await waitUntil(() => fits(core.store.head(missionId)), ms, 10);
   const head = core.store.head(missionId);
@@ -182,4 +182,9 @@ export function script(...steps: object[]): string {
 
 export function bash(command: string): object {
   return { tool: "bash", args: { command, description: "a command" } };
+}
+
+/** A command that runs until there is a file. */
+export function waitingFor(path: string): string {
+  return `until [ -e ${path} ]; do sleep 0.05; done`;
 }

@@ -10,6 +10,8 @@ export interface OAuthMcpServer {
   requests: string[];
   /** The clients that registered themselves. */
   clients: () => string[];
+  /** Its login page comes only after this. */
+  holdLogin(until: Promise<unknown>): void;
   /** Forgets all tokens that it gave. */
   revoke(): void;
   close(): Promise<void>;
@@ -23,6 +25,7 @@ interface State {
   clients: Map<string, { redirects?: string[]; secret?: string }>;
   codes: Map<string, { clientId: string; redirect: string; challenge: string }>;
   tokens: Set<string>;
+  admits: Promise<unknown>;
 }
 
 export async function startOAuthMcpServer({ registration = true } = {}): Promise<OAuthMcpServer> {
@@ -32,6 +35,7 @@ export async function startOAuthMcpServer({ registration = true } = {}): Promise
     clients: new Map([[knownClient.clientId, { secret: knownClient.clientSecret }]]),
     codes: new Map(),
     tokens: new Set(),
+    admits: Promise.resolve(),
   };
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? "/", state.origin);
@@ -46,6 +50,9 @@ export async function startOAuthMcpServer({ registration = true } = {}): Promise
     url: `${state.origin}/mcp`,
     requests,
     clients: () => [...state.clients.keys()].filter((id) => id !== knownClient.clientId),
+    holdLogin: (until) => {
+      state.admits = until;
+    },
     revoke: () => {
       state.tokens.clear();
     },
@@ -79,8 +86,10 @@ async function answer(
       token_endpoint_auth_methods_supported: ["none", "client_secret_post"],
     });
   else if (call === "POST /register" && registration) register(state, await text(request), response);
-  else if (call === "GET /authorize") authorize(state, url.searchParams, response);
-  else if (call === "POST /token") token(state, new URLSearchParams(await text(request)), response);
+  else if (call === "GET /authorize") {
+    await state.admits;
+    authorize(state, url.searchParams, response);
+  } else if (call === "POST /token") token(state, new URLSearchParams(await text(request)), response);
   else if (url.pathname === "/mcp") await mcp(state, request, response);
   else send(response, 404, { error: "not_found" });
 }

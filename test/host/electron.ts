@@ -7,14 +7,14 @@ import { _electron } from "playwright-core";
 import { withSuite, type PreparedSuite } from "../vscode/run.ts";
 import { variables } from "./driver.ts";
 import { serveDriver } from "./driverServer.ts";
-import type { SuiteReport } from "./suiteRunner.ts";
+import type { Outcome } from "./outcome.ts";
 
 const executablePath = await downloadAndUnzipVSCode("stable");
 const { passed, failed } = await withSuite(runInDesktop);
 console.log(`${String(passed)} passed, ${String(failed)} failed`);
 process.exit(failed > 0 || passed === 0 ? 1 : 0);
 
-async function runInDesktop(prepared: PreparedSuite): Promise<SuiteReport> {
+async function runInDesktop(prepared: PreparedSuite): Promise<Outcome> {
   const folder = mkdtempSync(join(tmpdir(), "desktop-"));
   const [report, socket, userData] = [join(folder, "report.json"), join(folder, "driver.sock"), join(folder, "user")];
   mkdirSync(join(userData, "User"), { recursive: true });
@@ -48,7 +48,7 @@ async function runInDesktop(prepared: PreparedSuite): Promise<SuiteReport> {
   const driver = await serveDriver(await app.firstWindow(), socket, prepared.artifacts);
   try {
     await closed;
-    return JSON.parse(readFileSync(report, "utf8")) as SuiteReport;
+    return JSON.parse(readFileSync(report, "utf8")) as Outcome;
   } finally {
     driver.close();
     rmSync(folder, { recursive: true, force: true });

@@ -7,8 +7,8 @@ import { launchBrowser } from "./chromium.ts";
 import { variables } from "./driver.ts";
 import { serveDriver } from "./driverServer.ts";
 import { startEditor, type EditorOptions } from "./editor.ts";
-import { openWorkbench } from "./page.ts";
-import type { SuiteReport } from "./suiteRunner.ts";
+import { newProfile, openWorkbench } from "./page.ts";
+import type { Outcome } from "./outcome.ts";
 
 export interface ExtensionTestOptions extends EditorOptions {
   /** Absolute path of a module that exports `run(): Promise<void>`, which calls `runSuite`. */
@@ -23,7 +23,7 @@ export interface ExtensionTestOptions extends EditorOptions {
 }
 
 /** Runs a suite inside the extension host of a real editor. Rejects when the suite could not be run to its end. */
-export async function runInExtensionHost(options: ExtensionTestOptions): Promise<SuiteReport> {
+export async function runInExtensionHost(options: ExtensionTestOptions): Promise<Outcome> {
   await using cleanup = new AsyncDisposableStack();
   const artifacts = resolve(options.artifacts ?? join("out", "extension-tests"));
   mkdirSync(artifacts, { recursive: true });
@@ -53,7 +53,7 @@ export async function runInExtensionHost(options: ExtensionTestOptions): Promise
   // Tests run only when an extension is under development, even an empty one.
   const developed = editor.developed ?? emptyExtension(join(files, "empty"));
   const opening = openWorkbench(
-    browser,
+    await newProfile(browser, { still: true }),
     { ...editor, developed },
     {
       suite: options.suite,
@@ -103,9 +103,9 @@ function errorsIn(lines: string[]): string[] {
   return errors.slice(-8).map((line) => line.split("\n").slice(0, 3).join("\n"));
 }
 
-function readReport(path: string, code: number): SuiteReport {
+function readReport(path: string, code: number): Outcome {
   if (!existsSync(path)) throw new Error(`The suite ended with code ${String(code)} and without a report.`);
-  const report = JSON.parse(readFileSync(path, "utf8")) as SuiteReport;
+  const report = JSON.parse(readFileSync(path, "utf8")) as Outcome;
   if (code !== 0 && report.failed === 0) throw new Error(`The suite ended with code ${String(code)}.`);
   return report;
 }

@@ -12,12 +12,19 @@ export interface WorkbenchOptions {
   prepare?: (page: Page) => Promise<void>;
 }
 
-/** A browser profile. Its windows share what extensions keep as state and secrets, and it is what keeps that. */
-export function newProfile(browser: Browser): Promise<BrowserContext> {
-  return browser.newContext({
+/**
+ * A browser profile. Its windows share what extensions keep as state and secrets, and it is what keeps that. A still one
+ * asks for no animations: what turns while a mission runs takes a third of a processor where that has to draw it.
+ */
+export async function newProfile(browser: Browser, options: { still?: boolean } = {}): Promise<BrowserContext> {
+  const profile = await browser.newContext({
     viewport: { width: 1400, height: 900 },
     permissions: ["clipboard-read", "clipboard-write"],
+    ...(options.still === true && { reducedMotion: "reduce" as const }),
   });
+  // How long a state is waited for, on a machine that is slow and does other things besides.
+  profile.setDefaultTimeout(60_000);
+  return profile;
 }
 
 /**
@@ -58,7 +65,7 @@ function addToConfiguration(developmentOptions: object): void {
  * Runs a command by its full label in the command palette, such as `View: Close Editor`. The palette does not notice
  * commands that are registered while it is open, so it is opened again until it has the command.
  */
-export async function runCommand(page: Page, label: string, ms = 30_000): Promise<void> {
+export async function runCommand(page: Page, label: string, ms = 60_000): Promise<void> {
   const row = quickInputRow(page, label);
   for (const end = Date.now() + ms; ;) {
     await page.keyboard.press("F1");
@@ -151,10 +158,11 @@ export function activityBar(page: Page, title: string): Locator {
 export async function webviewFrame(
   page: Page,
   wanted: string | ((frame: Frame) => Promise<boolean>),
-  ms = 20_000,
+  ms = 45_000,
 ): Promise<Frame> {
   const fits = typeof wanted === "string" ? async (frame: Frame) => (await frame.$(wanted)) !== null : wanted;
-  for (const end = Date.now() + ms; ;) {
+  const end = Date.now() + ms;
+  for (let pause = 30; ; pause = Math.min(pause * 1.2, 150)) {
     const frames = page.frames().filter((frame) => frame.url().includes("/fake.html"));
     // A frame can go away while it is asked.
     for (const frame of frames)
@@ -166,7 +174,7 @@ export async function webviewFrame(
         return frame;
     if (Date.now() > end)
       throw new Error(`No webview has ${String(wanted)}; there are ${String(frames.length)} webviews.`);
-    await sleep(50);
+    await sleep(pause);
   }
 }
 

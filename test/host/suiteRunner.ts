@@ -2,14 +2,7 @@ import { writeFileSync } from "node:fs";
 import { format } from "node:util";
 import Mocha from "mocha";
 import { driver, variables } from "./driver.ts";
-
-/** The outcome of a suite. */
-export interface SuiteReport {
-  passed: number;
-  failed: number;
-  pending: number;
-  failures: { title: string; error: string }[];
-}
+import { runMocha } from "./outcome.ts";
 
 /**
  * Runs files of mocha tests inside an extension host: prints through the driver, writes the report, rejects when a test
@@ -36,7 +29,14 @@ export async function runSuite(files: string[], options: { timeoutMs?: number } 
     if (this.currentTest && this.currentTest.state !== "passed") await keepLook(this.currentTest.title);
   });
   await mocha.loadFilesAsync();
-  const report = await run(mocha);
+  const report = await runMocha(mocha, {
+    onRetry: ({ title, error }) => {
+      Mocha.reporters.Base.consoleLog(`    tried again: ${title} (${error})`);
+    },
+    onFailure: (test) => {
+      if (test instanceof Mocha.Hook) void keepLook(test.title);
+    },
+  });
   if (reportPath !== undefined) writeFileSync(reportPath, JSON.stringify(report, undefined, 2));
   await printed;
   if (report.failed > 0) throw new Error(`${String(report.failed)} tests have failed.`);
@@ -45,22 +45,4 @@ export async function runSuite(files: string[], options: { timeoutMs?: number } 
 /** Keeps what the window looks like. */
 async function keepLook(title: string): Promise<void> {
   await driver.screenshot(`failed-${title.replace(/\W+/g, "-").slice(0, 60)}`);
-}
-
-function run(mocha: Mocha): Promise<SuiteReport> {
-  return new Promise((resolve) => {
-    const failures: SuiteReport["failures"] = [];
-    const runner = mocha.run(() => {
-      const { passes: passed = 0, pending = 0 } = runner.stats ?? {};
-      resolve({ passed, failed: failures.length, pending, failures });
-    });
-    runner.on("retry", (test: Mocha.Test, error: Error) => {
-      Mocha.reporters.Base.consoleLog(`    tried again: ${test.fullTitle()} (${error.message.slice(0, 300)})`);
-    });
-    runner.on("fail", (test: Mocha.Runnable, error: unknown) => {
-      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      if (test instanceof Mocha.Hook) void keepLook(test.title);
-      failures.push({ title: test.fullTitle(), error: text });
-    });
-  });
 }

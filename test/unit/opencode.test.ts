@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -75,6 +76,19 @@ describe("locating OpenCode", function () {
 
   it("refuses another program by what it answers to --version", async () => {
     assert.equal(await codeOf(locateOpenCode({ ...none, configured: process.execPath })), "opencode_unsupported");
+  });
+
+  it("asks a file again once it is another one", async () => {
+    const configured = join(temporary(), "opencode");
+    const found = () =>
+      locateOpenCode({ ...none, configured }).then(
+        () => "supported",
+        (error: unknown) => (error instanceof OpenAgentError ? error.detail["version"]?.split(".")[0] : error),
+      );
+    copyFileSync("/bin/bash", configured);
+    assert.deepEqual([await found(), await found()], ["5", "5"]);
+    copyFileSync("/usr/bin/git", configured);
+    assert.equal(await found(), "2");
   });
 
   it("knows the packages for a machine, and that the plain x64 binary needs AVX2", () => {

@@ -13,6 +13,7 @@ import {
   launch,
   missionRows,
   missionTree,
+  noticed,
   page,
   panelShows,
   quickInputTitled,
@@ -182,10 +183,7 @@ describe("the history", () => {
 
     await driver.runCommand("Open Agent: Import Missions…");
     await driver.choosePath("Import Missions", file);
-    await eventually(
-      () => driver.texts(".notification-list-item"),
-      (texts) => texts.join("").includes("0 missions came in, 1 was left out."),
-    );
+    await noticed("0 missions came in, 1 was left out.");
     await driver.click('.notification-list-item .monaco-button:has-text("Show Report")');
     await eventually(tabs, (titles) => titles.some((title) => title.includes("Import of Missions")));
     await driver.screenshot("import-report");

@@ -6,7 +6,7 @@ import { makeBed, opencodeBinary, repository } from "../fake/bed.ts";
 import { buildExtension } from "../host/built.ts";
 import { runInExtensionHost } from "../host/extensionTests.ts";
 import { installationFolder } from "../host/setup.ts";
-import type { SuiteReport } from "../host/suiteRunner.ts";
+import type { Outcome } from "../host/outcome.ts";
 
 /** Commands that begin with `touch` or `rm` ask for permission; all others run. */
 const permission = { bash: { "*": "allow", "touch *": "ask", "rm *": "ask" } };
@@ -15,8 +15,8 @@ const permission = { bash: { "*": "allow", "touch *": "ask", "rm *": "ask" } };
  * Builds the extension and its tests, and runs these in the extension host of a real editor, with a real OpenCode and a
  * scripted model. One window serves them all.
  */
-export function runVscodeTests(options: { grep?: string; headed?: boolean } = {}): Promise<SuiteReport> {
-  return withSuite((prepared) => runInExtensionHost({ ...options, ...prepared, timeoutMs: 600_000 }));
+export function runVscodeTests(options: { grep?: string; headed?: boolean } = {}): Promise<Outcome> {
+  return withSuite((prepared) => runInExtensionHost({ ...options, ...prepared, timeoutMs: 1_200_000 }));
 }
 
 /** What an editor needs to run the tests. */

@@ -90,6 +90,24 @@ export async function chooseInContextMenu(selector: string, label: string): Prom
   await driver.press("Enter");
 }
 
+/** Waits for a notification. A toast goes after ten seconds, and is in the centre then. */
+export async function noticed(words: string): Promise<void> {
+  const isShown = () =>
+    eventually(
+      () => driver.texts(".notification-list-item"),
+      (texts) => texts.join("").includes(words),
+      5000,
+    );
+  for (let tries = 1; tries < 6; tries++)
+    try {
+      await isShown();
+      return;
+    } catch {
+      await driver.runCommand("Notifications: Show Notifications");
+    }
+  await isShown();
+}
+
 /** Opens the view and waits until it stands. */
 export async function showMissions(): Promise<void> {
   await driver.runCommand("Open Agent: Show Missions");
