@@ -85,6 +85,11 @@ function Bar({ on, desktop, canAct }: { on: DesktopScreen; desktop: LiveDesktop;
       )}
       <ScreenButtons on={on} desktop={desktop} canAct={canAct} />
       <Tool
+        icon="empty-window"
+        label="Open in New Window"
+        onClick={() => post({ type: "desktopCommand", id: desktop.id, command: "openDesktopWindow" })}
+      />
+      <Tool
         icon={side === "beside" ? "layout-panel" : "layout-sidebar-right"}
         label={side === "beside" ? "Show Below the Conversation" : "Show Beside the Conversation"}
         onClick={() => setLayout({ side: side === "beside" ? "below" : "beside" })}
@@ -161,7 +166,6 @@ export function ScreenButtons({ on, desktop, canAct }: { on: DesktopScreen; desk
           onClick={() => act(on, "pictureInPicture")}
         />
       )}
-      <Tool icon="empty-window" label="Open in New Window" onClick={command("openDesktopWindow")} />
     </>
   );
 }

@@ -268,15 +268,18 @@ describe(`a desktop in the editor${missing.length > 0 ? ` (not tested: ${missing
     // What is drawn there belongs to a document of the first window.
     await own.locator(".monaco-workbench, .editor-group-container").first().waitFor();
     await own.bringToFront();
+    // The border of the terminal's window, which is neither black nor white.
+    await agent.refresh();
+    const { width, data } = agent.pixels;
+    const wanted = [...data.subarray(4 * (45 * width + 60), 4 * (45 * width + 60) + 3)];
+    assert.ok(Math.max(...wanted) - Math.min(...wanted) > 40, wanted.join());
     await eventually(
       async () => {
         const frames = own.frames().filter((one) => one.url().includes("/fake.html"));
-        const widths = await Promise.all(
-          frames.map((one) => one.evaluate(() => document.querySelector(".desktop.window canvas")?.clientWidth ?? 0)),
-        );
-        return Math.max(0, ...widths);
+        const seen = await Promise.all(frames.map((one) => one.evaluate(pixelsAt, [[60, 45]] as [number, number][])));
+        return seen.flat();
       },
-      (width) => width > 200,
+      (colours) => colours.some((colour) => colour.every((value, at) => Math.abs(value - (wanted[at] ?? 0)) < 40)),
       20_000,
     );
     await keepPicture("desktop-window");
