@@ -178,7 +178,8 @@ interface ToolProps {
   onClick: () => void;
 }
 
-function Tool({ icon, label, isPressed, isDisabled, onClick }: ToolProps) {
+/** A small button that shows an icon. */
+export function Tool({ icon, label, isPressed, isDisabled, onClick }: ToolProps) {
   return (
     <button
       type="button"

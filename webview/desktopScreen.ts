@@ -123,11 +123,11 @@ export class DesktopScreen {
   readonly #onKey = (event: KeyboardEvent): void => {
     if (!this.hasControl.value) return;
     if (event.key === "Escape") {
-      if (event.type === "keyup") this.#stopHolding();
-      else if (!event.repeat) {
-        this.isLettingGo.value = true;
-        this.#holding = window.setTimeout(() => this.control(false), holdMs);
-      }
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      if (event.type === "keydown") this.#hold();
+      // It was not held for long: the desktop is to have it.
+      else if (this.#stopHolding()) this.#rfb?.sendKey(0xff1b, "Escape");
     } else if (event.type === "keydown" && event.key.toLowerCase() === "v" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       event.stopImmediatePropagation();
@@ -135,9 +135,18 @@ export class DesktopScreen {
     }
   };
 
-  #stopHolding(): void {
+  #hold(): void {
+    this.#holding ??= window.setTimeout(() => this.control(false), holdMs);
+    this.isLettingGo.value = true;
+  }
+
+  /** Says whether Escape was being held. */
+  #stopHolding(): boolean {
+    const wasHeld = this.#holding !== undefined;
     window.clearTimeout(this.#holding);
+    this.#holding = undefined;
     this.isLettingGo.value = false;
+    return wasHeld;
   }
 
   #paste(text: string): void {

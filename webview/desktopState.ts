@@ -112,14 +112,8 @@ export function receiveDesktop(message: DesktopMessage): void {
     case "desktopAction":
       if (screen.value) act(screen.value, message.action);
       return;
-    case "desktopData":
-    case "desktopControl":
-    case "desktopEnded":
-    case "desktopClipboard":
-      toView(message);
-      return;
-    case "desktopList":
-      return;
+    default:
+      if ("view" in message) toView(message);
   }
 }
 

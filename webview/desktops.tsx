@@ -4,11 +4,10 @@ import { render } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { DesktopCommand, DesktopMessage, ListedDesktop } from "../src/protocol/desktopPage.ts";
 import { toView } from "./desktopChannel.ts";
-import { Notes, Screen, ScreenButtons } from "./desktopPane.tsx";
+import { Notes, Screen, ScreenButtons, Tool } from "./desktopPane.tsx";
 import { DesktopScreen } from "./desktopScreen.ts";
 import { act, layout } from "./desktopState.ts";
 import { keepWindow, post } from "./host.ts";
-import { Icon } from "./icon.tsx";
 
 const desktops = signal<readonly ListedDesktop[] | undefined>(undefined);
 const only = signal<string | undefined>(undefined);
@@ -44,36 +43,14 @@ function Row({ desktop }: { desktop: ListedDesktop }) {
           {name}
         </span>
         {canAct.value && closesAt !== undefined && (
-          <button
-            type="button"
-            class="plain-button tool"
-            title="Keep"
-            aria-label={`Keep the desktop of ${name}`}
-            onClick={command("keepDesktop")}
-          >
-            <Icon name="pinned" />
-          </button>
+          <Tool icon="pinned" label={`Keep the Desktop of ${name}…`} onClick={command("keepDesktop")} />
         )}
-        <button
-          type="button"
-          class="plain-button tool"
-          title="Open in New Window"
-          aria-label={`Open the desktop of ${name} in a new window`}
+        <Tool
+          icon="empty-window"
+          label={`Open the Desktop of ${name} in a New Window`}
           onClick={command("openDesktopWindow")}
-        >
-          <Icon name="empty-window" />
-        </button>
-        {canAct.value && (
-          <button
-            type="button"
-            class="plain-button tool"
-            title="Close Desktop"
-            aria-label={`Close the desktop of ${name}`}
-            onClick={command("closeDesktop")}
-          >
-            <Icon name="close" />
-          </button>
-        )}
+        />
+        {canAct.value && <Tool icon="close" label={`Close the Desktop of ${name}`} onClick={command("closeDesktop")} />}
       </div>
       <div class="facts">
         {display} · {size}
@@ -132,15 +109,8 @@ function receive(message: DesktopMessage): void {
     case "desktopAction":
       if (one.value) act(one.value, message.action);
       return;
-    case "desktopData":
-    case "desktopControl":
-    case "desktopEnded":
-    case "desktopClipboard":
-      toView(message);
-      return;
-    case "desktops":
-    case "showDesktop":
-      return;
+    default:
+      if ("view" in message) toView(message);
   }
 }
 

@@ -89,11 +89,14 @@ export class Desktops implements Disposable {
     return found.filter(({ id }) => !ids.has(id) && ids.add(id)).sort((one, other) => one.startedAt - other.startedAt);
   }
 
+  /** Those that run, as pages are told of them: without their places on the disk. */
+  live(): LiveDesktop[] {
+    return this.list().map(({ folder: _, socket: __, isOrphan: ___, ...desktop }) => desktop);
+  }
+
   /** Those of a mission that run. */
   of(missionId: string): LiveDesktop[] {
-    return this.list().flatMap(({ folder: _, socket: __, isOrphan: ___, ...desktop }) =>
-      desktop.missionId === missionId ? [desktop] : [],
-    );
+    return this.live().filter((desktop) => desktop.missionId === missionId);
   }
 
   /** @throws OpenAgentError `desktop_not_found` when it does not run (any more) */

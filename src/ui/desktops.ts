@@ -70,7 +70,7 @@ class DesktopPage implements vscode.Disposable {
 
 function listed(core: Core): ListedDesktop[] {
   const { store, desktops } = core;
-  return desktops.list().map(({ folder: _, socket: __, isOrphan: ___, ...desktop }) => {
+  return desktops.live().map((desktop) => {
     const { missionId } = desktop;
     const head = missionId !== undefined && store.has(missionId) ? store.head(missionId) : undefined;
     return { ...desktop, title: head?.title ?? "", busy: head !== undefined && isRunning(head) };

@@ -18,16 +18,15 @@ import { Keyboard } from "../../src/desktop/keyboard.ts";
 import { encodePng } from "../../src/desktop/png.ts";
 import { RfbClient } from "../../src/desktop/rfb.ts";
 import { makeBed, opencodeBinary, repository, script, transcriptOf, untilTurns } from "../fake/bed.ts";
-import { hasKeyboard, pictureOf, watcher } from "../fake/desktop.ts";
+import { hasKeyboard, missingPrograms, pictureOf, unlessMissing, watcher } from "../fake/desktop.ts";
 import { startMcp } from "../fake/mcpClient.ts";
 import { runs } from "../fake/toolBed.ts";
 import { buildExtension } from "../host/built.ts";
 import { eventually } from "../host/eventually.ts";
 
-const needed = ["Xtigervnc", "openbox", "xterm", "xprop"];
-const missing = needed.filter((name) => !finds(name));
+const missing = missingPrograms("Xtigervnc", "openbox", "xterm", "xprop");
 
-describe(missing.length > 0 ? `a desktop (not tested: ${missing.join(", ")} missing here)` : "a desktop", function () {
+describe(unlessMissing("a desktop", missing), function () {
   this.timeout(60_000);
   let root: string;
   before(function () {
@@ -441,10 +440,6 @@ describe(missing.length > 0 ? `a desktop (not tested: ${missing.join(", ")} miss
     }
   });
 });
-
-function finds(name: string): boolean {
-  return (process.env["PATH"] ?? "").split(":").some((folder) => existsSync(join(folder, name)));
-}
 
 function where(name: string): string {
   return execFileSync("sh", ["-c", `command -v ${name}`], { encoding: "utf8" }).trim();

@@ -18,18 +18,17 @@ import {
   type Bed,
   type BedOptions,
 } from "../fake/bed.ts";
+import { missingPrograms, unlessMissing } from "../fake/desktop.ts";
 import { runs } from "../fake/toolBed.ts";
 import { needBackend, processesNamed } from "../fake/workspaces.ts";
 import { eventually } from "../host/eventually.ts";
 import { installationFolder } from "../host/setup.ts";
 
-const missing = ["Xtigervnc", "openbox", "xterm"].filter(
-  (name) => !(process.env["PATH"] ?? "").split(":").some((folder) => existsSync(join(folder, name))),
-);
+const missing = missingPrograms("Xtigervnc", "openbox", "xterm");
 const start = { tool: "desktop_desktop_start_session", args: {} };
 const computer = (args: object) => ({ tool: "desktop_desktop_computer", args });
 
-describe(`a mission's desktop${missing.length > 0 ? ` (not tested: ${missing.join(", ")} missing here)` : ""}`, function () {
+describe(unlessMissing("a mission's desktop", missing), function () {
   this.timeout(300_000);
   let bed: Bed;
   let core: Core;

@@ -9,19 +9,17 @@ import { endDisplay, holdDisplay, readDisplay, startDisplay, type Display } from
 import { encodePng } from "../../src/desktop/png.ts";
 import { RfbClient } from "../../src/desktop/rfb.ts";
 import { opencodeBinary, repository } from "../fake/bed.ts";
-import { hasKeyboard } from "../fake/desktop.ts";
+import { hasKeyboard, missingPrograms, unlessMissing } from "../fake/desktop.ts";
 import { bash } from "../fake/scenarios.ts";
 import { lineScript } from "../fake/script.ts";
 import { eventually } from "../host/eventually.ts";
 import { answerQuickInput, notification, pickQuickItem, runCommand, webviewFrame } from "../host/page.ts";
 import { launch, makeScene, panel, panelShows, pictureFailures, send, turnsEnd, type Scene } from "./scene.ts";
 
-const missing = ["Xtigervnc", "openbox", "xterm", "xprop"].filter(
-  (name) => !(process.env["PATH"] ?? "").split(":").some((folder) => existsSync(join(folder, name))),
-);
+const missing = missingPrograms("Xtigervnc", "openbox", "xterm", "xprop", "xclip");
 
 /** A user with a real window on a display of the test's own, and an agent with a desktop. */
-describe(`a desktop in the editor${missing.length > 0 ? ` (not tested: ${missing.join(", ")} missing here)` : ""}`, function () {
+describe(unlessMissing("a desktop in the editor", missing), function () {
   this.timeout(180_000);
   let root: string;
   let scene: Scene;
@@ -68,6 +66,11 @@ describe(`a desktop in the editor${missing.length > 0 ? ` (not tested: ${missing
   const isShown = (is: boolean) => panelShows(page, ".desktop canvas", (found) => found.length > 0 === is, 90_000);
   const tool = async (label: string) => (await frame()).locator(`.desktop-bar [aria-label="${label}"]`);
   const control = async () => (await frame()).locator(".desktop-bar .control");
+  /** Takes control, or gives it back. */
+  const take = async (isWanted: boolean) => {
+    await (await control()).click();
+    await panelShows(page, ".desktop-hand", (found) => found.length > 0 === isWanted);
+  };
   const keepPicture = async (name: string) => {
     await screen.refresh();
     mkdirSync(join(repository, "out", "e2e"), { recursive: true });
@@ -136,20 +139,28 @@ describe(`a desktop in the editor${missing.length > 0 ? ` (not tested: ${missing
     await page.keyboard.press("Enter");
     await sleep(300);
     assert.equal(readFileSync(typed, "utf8"), "hello w\n");
+    // Pressed for a moment, Escape is the desktop's; held, it is not.
+    await take(true);
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("Enter");
+    await eventually(
+      () => readFileSync(typed, "utf8"),
+      (text) => text === "hello w\n\u001b\n",
+      10_000,
+    );
+    await take(false);
   });
 
   it("pastes what the user has copied", async () => {
     const pasted = join(root, "pasted");
     await xterm(`stty -icanon; cat > ${pasted}`);
     await page.evaluate(() => navigator.clipboard.writeText("Grüße 世界"));
-    await (await control()).click();
-    await panelShows(page, ".desktop-hand", (found) => found.length === 1);
+    await take(true);
     // The clipboard is there for programs in the desktop as soon as the keys that paste it come.
     await page.keyboard.press("Control+v");
     const clipboard = () => agentClipboard(env());
     assert.equal(await eventually(clipboard, (text) => text === "Grüße 世界", 10_000), "Grüße 世界");
-    await (await control()).click();
-    await panelShows(page, ".desktop-hand", (found) => found.length === 0);
+    await take(false);
   });
 
   it("lets a click land where it should, fitted, at 100 % and in another place", async () => {
@@ -174,8 +185,7 @@ describe(`a desktop in the editor${missing.length > 0 ? ` (not tested: ${missing
       agent.point(at.x, at.y, 0);
     });
     const clicked = async (where: string) => {
-      await (await control()).click();
-      await panelShows(page, ".desktop-hand", (found) => found.length === 1);
+      await take(true);
       const box = await (await frame()).locator(".desktop canvas").boundingBox();
       assert.ok(box);
       const scale = box.width / 1280;
@@ -184,8 +194,7 @@ describe(`a desktop in the editor${missing.length > 0 ? ` (not tested: ${missing
       // A pixel of the page is several of the desktop.
       const most = 1 + Math.ceil(1 / scale);
       assert.ok(Math.abs(x - wanted.x) <= most && Math.abs(y - wanted.y) <= most, words);
-      await (await control()).click();
-      await panelShows(page, ".desktop-hand", (found) => found.length === 0);
+      await take(false);
       return scale;
     };
     const fitted = await clicked("fitted");
@@ -238,8 +247,7 @@ describe(`a desktop in the editor${missing.length > 0 ? ` (not tested: ${missing
     await isShown(true);
     const typed = join(root, "after-reload");
     await xterm(`cat > ${typed}`);
-    await (await control()).click();
-    await panelShows(page, ".desktop-hand", (found) => found.length === 1);
+    await take(true);
     await page.keyboard.type("still here");
     await page.keyboard.press("Enter");
     await eventually(
@@ -247,8 +255,7 @@ describe(`a desktop in the editor${missing.length > 0 ? ` (not tested: ${missing
       (text) => text === "still here\n",
       10_000,
     );
-    await (await control()).click();
-    await panelShows(page, ".desktop-hand", (found) => found.length === 0);
+    await take(false);
   });
 
   it("is in the list of desktops with a picture, and opens in a window of its own", async () => {

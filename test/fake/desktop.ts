@@ -1,9 +1,22 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
 import type { OpenAgentError } from "../../src/base/errors.ts";
 import type { Broker, Viewer } from "../../src/desktop/broker.ts";
 import { eventually } from "../host/eventually.ts";
 import type { McpClient } from "./mcpClient.ts";
+
+/** Which of these programs are not on PATH. */
+export function missingPrograms(...names: string[]): string[] {
+  const folders = (process.env["PATH"] ?? "").split(delimiter);
+  return names.filter((name) => !folders.some((folder) => existsSync(join(folder, name))));
+}
+
+/** The name of a suite, with what it could not be run without. */
+export function unlessMissing(name: string, missing: readonly string[]): string {
+  return missing.length > 0 ? `${name} (not tested: ${missing.join(", ")} missing here)` : name;
+}
 
 /** Waits until the window of that title is the one that is typed into. */
 export async function hasKeyboard(title: string, env: NodeJS.ProcessEnv): Promise<void> {
