@@ -18,7 +18,7 @@ import { Keyboard } from "../../src/desktop/keyboard.ts";
 import { encodePng } from "../../src/desktop/png.ts";
 import { RfbClient } from "../../src/desktop/rfb.ts";
 import { makeBed, opencodeBinary, repository, script, transcriptOf, untilTurns } from "../fake/bed.ts";
-import { hasKeyboard, pictureOf, watcher } from "../fake/desktop.ts";
+import { finds, hasKeyboard, pictureOf, table, watcher, where } from "../fake/desktop.ts";
 import { startMcp } from "../fake/mcpClient.ts";
 import { runs } from "../fake/toolBed.ts";
 import { buildExtension } from "../host/built.ts";
@@ -442,14 +442,6 @@ describe(missing.length > 0 ? `a desktop (not tested: ${missing.join(", ")} miss
   });
 });
 
-function finds(name: string): boolean {
-  return (process.env["PATH"] ?? "").split(":").some((folder) => existsSync(join(folder, name)));
-}
-
-function where(name: string): string {
-  return execFileSync("sh", ["-c", `command -v ${name}`], { encoding: "utf8" }).trim();
-}
-
 /** Whether anything of a display is left: its process, its socket or its lock. */
 function isThere(display: Display | undefined): boolean {
   if (!display) return false;
@@ -476,9 +468,4 @@ function linkOf(path: string): string {
     // It was closed in between.
     return "";
   }
-}
-
-function table(name: string): string[][] {
-  const lines = readFileSync(`/proc/net/${name}`, "utf8").trim().split("\n").slice(1);
-  return lines.map((line) => line.trim().split(/\s+/));
 }

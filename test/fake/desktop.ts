@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { OpenAgentError } from "../../src/base/errors.ts";
 import type { Broker, Viewer } from "../../src/desktop/broker.ts";
 import { eventually } from "../host/eventually.ts";
@@ -60,4 +62,26 @@ export async function pictureOf(mcp: McpClient, tool: string, args: object): Pro
   const found = content.find(({ type }) => type === "image");
   assert.equal(found?.mimeType, "image/png");
   return Buffer.from(found.data, "base64");
+}
+
+/** Whether this machine has a program. */
+export function finds(name: string): boolean {
+  return (process.env["PATH"] ?? "").split(":").some((folder) => existsSync(join(folder, name)));
+}
+
+/** The path of a program of this machine. */
+export function where(name: string): string {
+  return execFileSync("sh", ["-c", `command -v ${name}`], { encoding: "utf8" }).trim();
+}
+
+/** The sockets of a kind that there are, such as `unix` or `tcp`: the columns of each. */
+export function table(name: string): string[][] {
+  const lines = readFileSync(`/proc/net/${name}`, "utf8").trim().split("\n").slice(1);
+  return lines.map((line) => line.trim().split(/\s+/));
+}
+
+/** The sockets that a process has open, by their numbers. */
+export function socketsOf(pid: number): string[] {
+  const links = execFileSync("sh", ["-c", `readlink /proc/${String(pid)}/fd/* || true`], { encoding: "utf8" });
+  return [...links.matchAll(/^socket:\[(\d+)\]$/gm)].map(([, inode]) => inode ?? "");
 }
