@@ -127,8 +127,11 @@ done
 
 export DISPLAY=":$n" XAUTHORITY="$PWD/authority"
 if [ $server = Xvfb ]; then
-  $die x11vnc -display ":$n" -unixsock "$PWD/vnc.sock" -rfbport 0 -rfbportv6 0 -forever -shared -nopw -xkb -quiet >>log 2>&1 &
-  v=$!
+  # A display that nobody can see any more ends.
+  (
+    x11vnc -display ":$n" -unixsock "$PWD/vnc.sock" -rfbport 0 -rfbportv6 0 -forever -shared -nopw -xkb -quiet >>log 2>&1
+    kill "$x"
+  ) & v=$!
   i=0
   while [ $i -lt 500 ] && ! [ -S vnc.sock ] && kill -0 $v 2>/dev/null; do sleep 0.01; i=$((i + 1)); done
   if ! [ -S vnc.sock ]; then

@@ -410,7 +410,8 @@ describe(missing.length > 0 ? `a desktop (not tested: ${missing.join(", ")} miss
       assert.deepEqual(mcp.stray, []);
     });
 
-  it("is started, seen and stopped by a mission's agent, where the settings say so", async () => {
+  it("is started, seen and stopped by a mission's agent, where the settings say so", async function () {
+    this.timeout(150_000);
     const bed = await makeBed();
     try {
       const core = bed.core({ desktop: true });
@@ -420,7 +421,7 @@ describe(missing.length > 0 ? `a desktop (not tested: ${missing.join(", ")} miss
         );
       const text = script({ tool: "desktop_desktop_start_session", args: {} }, { text: "Started." });
       const { id } = await core.run("createMission", { text, directory: bed.project });
-      await untilTurns(core, id, 1);
+      await untilTurns(core, id, 1, 60_000);
       const begun = JSON.parse(tools(id)[0] ?? "") as { display: string; folder: string; environment: object };
       assert.ok(begun.folder.startsWith(join(bed.paths.runtime, "desktops")), begun.folder);
       const { display } = begun;
@@ -430,7 +431,7 @@ describe(missing.length > 0 ? `a desktop (not tested: ${missing.join(", ")} miss
         { text: "Stopped." },
       );
       await core.run("sendMessage", { missionId: id, text: goOn });
-      await untilTurns(core, id, 2);
+      await untilTurns(core, id, 2, 60_000);
       const [, picture = "", stopped = ""] = tools(id);
       const { path } = JSON.parse(picture) as { path: string };
       assert.equal(readFileSync(path).subarray(1, 4).toString("latin1"), "PNG");

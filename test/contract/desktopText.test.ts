@@ -1,19 +1,10 @@
 import assert from "node:assert/strict";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { accessibleProgram, shown } from "../fake/accessible.ts";
 import { repository } from "../fake/bed.ts";
-import { finds, socketsOf, table, where } from "../fake/desktop.ts";
+import { finds, processesOf, socketsOf, table, where } from "../fake/desktop.ts";
 import { startMcp, type McpClient } from "../fake/mcpClient.ts";
 import { runtimes, type Runtime } from "../fake/toolBed.ts";
 import { buildExtension } from "../host/built.ts";
@@ -178,11 +169,11 @@ describe(missing.length > 0 ? `${suite} (not tested: ${missing.join(", ")} missi
   it("leaves nothing behind when what leads to it was killed", async () => {
     const mcp = await server(onNode());
     const { display, folder } = await start(mcp);
-    const launcher = ofFolder(folder).find(({ name }) => name === "at-spi-bus-laun") ?? assert.fail();
+    const launcher = processesOf(folder).find(({ name }) => name === "at-spi-bus-laun") ?? assert.fail();
     process.kill(launcher.pid, "SIGKILL");
     await end(mcp, display);
     await eventually(
-      () => ofFolder(folder),
+      () => processesOf(folder),
       (left) => left.length === 0,
       5000,
     );
@@ -192,7 +183,7 @@ describe(missing.length > 0 ? `${suite} (not tested: ${missing.join(", ")} missi
     const mcp = await server(onNode());
     const { display, folder } = await start(mcp, { launch_browser: true });
     await textOf(mcp, display, /^--- Accessibility tree ---/);
-    const around = ofFolder(folder);
+    const around = processesOf(folder);
     const names = around.map(({ name }) => name);
     for (const name of ["Xtigervnc", "dbus-daemon", "at-spi-bus-laun", "at-spi2-registr"])
       assert.ok(names.includes(name), names.join(" "));
@@ -204,7 +195,7 @@ describe(missing.length > 0 ? `${suite} (not tested: ${missing.join(", ")} missi
     process.kill(mcp.pid, "SIGKILL");
     await eventually(
       () => [
-        ...ofFolder(folder).map(({ name, pid }) => `${name} ${String(pid)}`),
+        ...processesOf(folder).map(({ name, pid }) => `${name} ${String(pid)}`),
         ...(existsSync(folder) ? readdirSync(folder) : []),
       ],
       (left) => left.length === 0,
@@ -212,19 +203,3 @@ describe(missing.length > 0 ? `${suite} (not tested: ${missing.join(", ")} missi
     );
   });
 });
-
-/** The processes that have a display's folder on their command line or in their environment. */
-function ofFolder(folder: string): { pid: number; name: string }[] {
-  return readdirSync("/proc")
-    .filter((entry) => /^\d+$/.test(entry))
-    .flatMap((entry) => {
-      try {
-        const known = ["cmdline", "environ"].map((file) => readFileSync(`/proc/${entry}/${file}`, "latin1")).join("\0");
-        const name = readFileSync(`/proc/${entry}/comm`, "utf8").trim();
-        return known.includes(folder) ? [{ pid: Number(entry), name }] : [];
-      } catch {
-        // It has ended in between.
-        return [];
-      }
-    });
-}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { OpenAgentError } from "../../src/base/errors.ts";
 import type { Broker, Viewer } from "../../src/desktop/broker.ts";
@@ -66,12 +66,19 @@ export async function pictureOf(mcp: McpClient, tool: string, args: object): Pro
 
 /** Whether this machine has a program. */
 export function finds(name: string): boolean {
-  return (process.env["PATH"] ?? "").split(":").some((folder) => existsSync(join(folder, name)));
+  return pathsOf(name).length > 0;
 }
 
 /** The path of a program of this machine. */
 export function where(name: string): string {
-  return execFileSync("sh", ["-c", `command -v ${name}`], { encoding: "utf8" }).trim();
+  return pathsOf(name)[0] ?? assert.fail(`There is no ${name} here`);
+}
+
+function pathsOf(name: string): string[] {
+  return (process.env["PATH"] ?? "")
+    .split(":")
+    .map((folder) => join(folder, name))
+    .filter((path) => existsSync(path));
 }
 
 /** The sockets of a kind that there are, such as `unix` or `tcp`: the columns of each. */
@@ -84,4 +91,20 @@ export function table(name: string): string[][] {
 export function socketsOf(pid: number): string[] {
   const links = execFileSync("sh", ["-c", `readlink /proc/${String(pid)}/fd/* || true`], { encoding: "utf8" });
   return [...links.matchAll(/^socket:\[(\d+)\]$/gm)].map(([, inode]) => inode ?? "");
+}
+
+/** The processes that have a display's folder on their command line or in their environment. */
+export function processesOf(folder: string): { pid: number; name: string }[] {
+  return readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .flatMap((entry) => {
+      try {
+        const known = ["cmdline", "environ"].map((file) => readFileSync(`/proc/${entry}/${file}`, "latin1")).join("\0");
+        const name = readFileSync(`/proc/${entry}/comm`, "utf8").trim();
+        return known.includes(folder) ? [{ pid: Number(entry), name }] : [];
+      } catch {
+        // It has ended in between.
+        return [];
+      }
+    });
 }
