@@ -55,6 +55,14 @@ const noJsonSchemas = {
   },
 };
 
+/** D-Bus's package reads descriptions of objects as XML, which we ask nobody for. */
+const noDescriptions = {
+  name: "no-descriptions",
+  setup(build) {
+    build.onLoad({ filter: /[/\\]xml2js[/\\]lib[/\\]xml2js\.js$/ }, () => ({ contents: "" }));
+  },
+};
+
 const { name, version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
 const common = {
@@ -73,7 +81,7 @@ const node = {
   format: "cjs",
   target: "node22",
   mainFields,
-  plugins: [onlyEnglish, noJsonSchemas],
+  plugins: [onlyEnglish, noJsonSchemas, noDescriptions],
 };
 
 const bundles = [
@@ -133,6 +141,10 @@ const bundles = [
     outfile: "dist/desktopMcp.js",
     format: "esm",
     sourcemap: false,
+    // For the package that speaks D-Bus, which is no module.
+    banner: {
+      js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
+    },
     define: { OPEN_AGENT_VERSION: JSON.stringify(version) },
   },
   // Runs inside OpenCode.

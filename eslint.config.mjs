@@ -27,7 +27,7 @@ const layers = [
   {
     folder: "src/mcp/desktop",
     may: ["src/base", "src/protocol", "src/desktop", "src/mcp"],
-    packages: ["@modelcontextprotocol/server", "zod"],
+    packages: ["@modelcontextprotocol/server", "dbus-native", "zod"],
   },
   { folder: "src/mcp", may: ["src/base", "src/protocol"], packages: ["@modelcontextprotocol/server", "zod"] },
   {

@@ -16,7 +16,7 @@ import { sleep } from "../base/async.ts";
 import { OpenAgentError, systemCode } from "../base/errors.ts";
 import { privateFolder, readTextIfPresent } from "../base/files.ts";
 import { toDisposable, type Disposable } from "../base/lifetime.ts";
-import { guardCommand } from "./guard.ts";
+import { accessibilityVariables, guardCommand, longestSocketPath } from "./guard.ts";
 import { windowManagerStarts } from "./x11.ts";
 
 /** What a display is, as its guard has written it into the display's folder. */
@@ -34,6 +34,8 @@ export interface Display {
   /** `Xvfb` cannot change its size. */
   server: "Xtigervnc" | "Xvfb";
   windowManager: { name: "openbox" | "i3"; pid: number } | undefined;
+  /** What programs need in their environment to tell what they show; empty where nothing takes it. */
+  accessibility: Record<string, string>;
 }
 
 export interface DisplayOptions {
@@ -49,8 +51,6 @@ export interface DisplayOptions {
 
 /** The sides of a display that is asked for. */
 const [leastSide, mostSide] = [64, 8192];
-/** Bytes of a socket's path that the system takes, without the last, which is NUL. */
-const longestSocketPath = 107;
 const [startTimeoutMs, managerMs] = [15_000, 5_000];
 
 /** A size such as `1280x720`, with the depth that some put after it left out. */
@@ -212,6 +212,7 @@ function parseDisplay(folder: string, words: string): Display | undefined {
     pid: Number(pid),
     server,
     windowManager: manager === "openbox" || manager === "i3" ? { name: manager, pid: Number(managerPid) } : undefined,
+    accessibility: existsSync(join(folder, "bus")) ? accessibilityVariables(folder) : {},
   };
 }
 

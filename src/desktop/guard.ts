@@ -10,12 +10,15 @@
  * The number is ours once the X server has its lock file. With `-displayfd` a server takes no lock, and without the
  * abstract socket it would take the socket of another one. When this script is killed, the system ends the server by a
  * signal on which that cleans up behind itself; when the server is killed, this script does.
+ *
+ * Where D-Bus and AT-SPI are installed, the display has a bus of its own, with nothing on it but what leads to the texts
+ * that its programs show. The registry of AT-SPI is started by that bus and ends with the X server.
  */
 const guardScript = String.raw`
-folder=$1 size=$2 grace=$3 watch=$4
+folder=$1 size=$2 grace=$3 watch=$4 accessibility=$5
 cd "$folder" || exit 1
 exec 0</dev/null
-x= n= w= v=
+x= n= w= v= b= a= c=
 die=
 setpriv --pdeathsig TERM true 2>/dev/null && die='setpriv --pdeathsig TERM'
 
@@ -33,21 +36,39 @@ sweep() {
 
 finish() {
   trap '' TERM INT HUP
-  for one in $v $w $x; do kill "$one" 2>/dev/null; done
+  for one in $v $w $a $b $x; do kill "$one" 2>/dev/null; done
   i=0
   while [ $i -lt 100 ] && [ -n "$x" ] && kill -0 "$x" 2>/dev/null; do sleep 0.02; i=$((i + 1)); done
   [ -n "$x" ] && kill -KILL "$x" 2>/dev/null
   [ -n "$x" ] && wait "$x" 2>/dev/null
+  silence
   sweep "$n" "$x"
   [ -n "$reader" ] && kill "$reader" 2>/dev/null
   rm -f display hold vnc.sock limit
+}
+
+silence() {
+  for one in $a $b; do kill "$one" 2>/dev/null; done
+  i=0
+  while [ $i -lt 100 ] && [ -n "$a" ] && runs "$a"; do sleep 0.02; i=$((i + 1)); done
+  for one in $a $b; do kill -KILL "$one" 2>/dev/null; wait "$one" 2>/dev/null; done
+  # The launcher's own bus outlives one that was killed.
+  [ -n "$c" ] && grep -q '^dbus-daemon$' "/proc/$c/comm" 2>/dev/null && kill "$c" 2>/dev/null
+  a= b= c=
+  rm -rf bus bus.conf at-spi
 }
 reader=
 # Ended by somebody: nothing is left to be told.
 depart() {
   finish
   rm -rf authority log taken owner browser
-  rmdir "$PWD" 2>/dev/null
+  # A browser that is ending still writes, and makes its folder anew.
+  i=0
+  while [ $i -lt 40 ] && ! [ -e "$PWD/hold" ]; do
+    rm -rf "$PWD/browser"
+    rmdir "$PWD" 2>/dev/null
+    sleep 0.05; i=$((i + 1))
+  done
   exit 0
 }
 trap depart TERM INT HUP
@@ -55,6 +76,7 @@ trap depart TERM INT HUP
 [ -f display ] && read -r n x rest <display && sweep "$n" "$x"
 n= x=
 rm -f display hold vnc.sock limit
+silence
 mkfifo -m 600 hold || exit 1
 
 if command -v Xtigervnc >/dev/null; then server=Xtigervnc
@@ -105,8 +127,11 @@ done
 
 export DISPLAY=":$n" XAUTHORITY="$PWD/authority"
 if [ $server = Xvfb ]; then
-  $die x11vnc -display ":$n" -unixsock "$PWD/vnc.sock" -rfbport 0 -rfbportv6 0 -forever -shared -nopw -xkb -quiet >>log 2>&1 &
-  v=$!
+  # A display that nobody can see any more ends.
+  (
+    x11vnc -display ":$n" -unixsock "$PWD/vnc.sock" -rfbport 0 -rfbportv6 0 -forever -shared -nopw -xkb -quiet >>log 2>&1
+    kill "$x"
+  ) & v=$!
   i=0
   while [ $i -lt 500 ] && ! [ -S vnc.sock ] && kill -0 $v 2>/dev/null; do sleep 0.01; i=$((i + 1)); done
   if ! [ -S vnc.sock ]; then
@@ -115,10 +140,38 @@ if [ $server = Xvfb ]; then
   fi
   chmod 600 vnc.sock
 fi
+
+# Waits for a socket of that name, which that process makes.
+appears() {
+  i=0
+  while [ $i -lt 200 ] && runs "$2"; do
+    for file in $1; do [ -S "$file" ] && return 0; done
+    sleep 0.01; i=$((i + 1))
+  done
+  return 1
+}
+
+unset AT_SPI_BUS_ADDRESS
+launcher=
+for one in /usr/libexec /usr/lib/at-spi2-core /usr/lib/at-spi2 /usr/lib; do
+  [ -z "$launcher" ] && [ -x $one/at-spi-bus-launcher ] && launcher=$one/at-spi-bus-launcher
+done
+if [ -n "$accessibility" ] && [ -n "$launcher" ] && command -v dbus-daemon >/dev/null; then
+  export $accessibility
+  echo "<busconfig><type>session</type><auth>EXTERNAL</auth><listen>$DBUS_SESSION_BUS_ADDRESS</listen>
+<policy context='default'><allow send_destination='*'/><allow receive_sender='*'/><allow own='*'/></policy></busconfig>" >bus.conf
+  $die dbus-daemon --nofork --nopidfile --config-file=bus.conf >/dev/null 2>&1 & b=$!
+  if appears bus $b; then
+    # It must neither read nor change what the user has set for other desktops.
+    ATSPI_DBUS_IMPLEMENTATION=dbus-daemon XDG_RUNTIME_DIR=$PWD GSETTINGS_BACKEND=memory \
+      $die $launcher --launch-immediately --a11y=1 >/dev/null 2>&1 & a=$!
+  fi
+fi
 manager=none
 for one in openbox i3; do
   if command -v $one >/dev/null; then manager=$one; $die $one >/dev/null 2>&1 & w=$!; break; fi
 done
+if [ -n "$a" ] && appears 'at-spi/bus*' $a; then read -r c rest <"/proc/$a/task/$a/children"; else silence; fi
 echo "$n $x $size $server $manager $w" >display.new && mv display.new display
 echo "ready $(cat display)"
 exec >/dev/null
@@ -161,5 +214,30 @@ kill -TERM "$main"
 
 /** What runs a display in a folder that is there and holds its cookie. The same where a container sees that folder. */
 export function guardCommand(folder: string, size: string, graceSeconds: number): string[] {
-  return ["/bin/sh", "-c", guardScript, "desktop", folder, size, String(graceSeconds), watchScript];
+  const accessibility = Object.entries(accessibilityVariables(folder)).map((pair) => pair.join("="));
+  const words = [folder, size, String(graceSeconds), watchScript, accessibility.join(" ")];
+  return ["/bin/sh", "-c", guardScript, "desktop", ...words];
+}
+
+/** Bytes of a socket's path that the system takes, without the last, which is NUL. */
+export const longestSocketPath = 107;
+
+/**
+ * What programs need in their environment to tell the bus of a display what they show; nothing where the folder's path is
+ * too long for one. Only the bus in `DBUS_SESSION_BUS_ADDRESS` belongs to the display.
+ */
+export function accessibilityVariables(folder: string): Record<string, string> {
+  if (Buffer.byteLength(`${folder}/at-spi/bus_65535`) > longestSocketPath) return {};
+  return {
+    DBUS_SESSION_BUS_ADDRESS: `unix:path=${escapeAddress(`${folder}/bus`)}`,
+    ACCESSIBILITY_ENABLED: "1",
+    GTK_A11Y: "atspi",
+    QT_ACCESSIBILITY: "1",
+    NO_AT_BRIDGE: "0",
+  };
+}
+
+function escapeAddress(path: string): string {
+  const escape = (byte: number) => `%${byte.toString(16).padStart(2, "0")}`;
+  return path.replaceAll(/[^-\w/.]/gu, (character) => [...Buffer.from(character)].map(escape).join(""));
 }

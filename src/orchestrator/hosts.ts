@@ -15,6 +15,7 @@ import type { CoreOptions } from "./core.ts";
 import { EngineHost } from "./engineHost.ts";
 import { asProviders, readEndpoints } from "./endpoints.ts";
 import type { HostOptions } from "./engines.ts";
+import { browserTools } from "./browserTools.ts";
 import { desktopPart, desktopServer, desktopTools, type DesktopServer } from "./desktop.ts";
 import { desktopsFolder } from "./desktops.ts";
 import { LibraryKey } from "./libraryKey.ts";
@@ -103,7 +104,9 @@ export function insideHost(
 /** What agents have for a desktop where their OpenCode runs, if the settings say so. */
 function desktopOf(core: CoreOptions, executable: Executable, workspace?: Workspace): { parts: Part[] } {
   const desktop = desktopServerOf(core, workspace);
-  return { parts: desktop ? [desktopTools(executable, desktop)] : [] };
+  const parts = desktop ? [desktopTools(executable, desktop)] : [];
+  const hasBrowser = desktop && core.settings().browserTools === true && !(workspace && isContainer(workspace.kind));
+  return { parts: hasBrowser ? [...parts, browserTools(desktop.folder, core.paths.runtime, core.environment)] : parts };
 }
 
 function desktopServerOf(core: CoreOptions, workspace?: Workspace): DesktopServer | undefined {

@@ -17,6 +17,7 @@ export interface Settings {
   containerOpenCode: "inside" | "outside";
   desktop: boolean;
   desktopSize?: string;
+  browserTools: boolean;
   recordDesktops: boolean;
   /** Whether a mission's desktop is shown beside it when its agent starts it. */
   desktopOpens: boolean;
@@ -40,6 +41,7 @@ export function settings(): Settings {
       library: (text("library.path") ?? "").replace(/^~(?=$|[/\\])/, homedir()),
     }),
     desktop: values.get<boolean>("desktop.enabled") ?? false,
+    browserTools: values.get<boolean>("desktop.browserTools") ?? false,
     ...(text("desktop.resolution") !== undefined && { desktopSize: text("desktop.resolution") ?? "" }),
     recordDesktops: values.get<boolean>("desktop.record") ?? true,
     desktopOpens: values.get<boolean>("desktop.autoOpen") ?? true,

@@ -1,13 +1,13 @@
 /** (j) What it costs to watch a desktop, and how soon what happens is seen, against the original's way. */
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { sleep, waitUntil } from "../../src/base/async.ts";
 import { Broker, type Visibility } from "../../src/desktop/broker.ts";
 import { endDisplay, holdDisplay, startDisplay, type Display } from "../../src/desktop/display.ts";
-import { hasKeyboard } from "../fake/desktop.ts";
+import { hasKeyboard, missingPrograms } from "../fake/desktop.ts";
 import { ImportLoop } from "./importLoop.ts";
 import { processorTime } from "./processorTime.ts";
 import { format, limited, median, percentile, type Report, type Row } from "./report.ts";
@@ -58,7 +58,7 @@ interface Latencies {
 }
 
 export async function measureDesktop(): Promise<Report> {
-  const missing = Object.keys(needed).filter((name) => !finds(name));
+  const missing = missingPrograms(...Object.keys(needed));
   if (missing.length > 0) return { rows: [], method: [leftOut(missing)] };
   const load = format(loadavg()[0] ?? NaN);
   await using cleanup = new AsyncDisposableStack();
@@ -301,10 +301,6 @@ function latencyRows(ours: Latencies, theirs: Latencies): Row[] {
     limited(`desktop: ${way} to picture, median`, median(ours[way]), median(theirs[way]), "ms", 1 / 5),
     limited(`desktop: ${way} to picture, p95`, percentile(ours[way], 95), percentile(theirs[way], 95), "ms", 1 / 5),
   ]);
-}
-
-function finds(name: string): boolean {
-  return (process.env["PATH"] ?? "").split(":").some((folder) => existsSync(join(folder, name)));
 }
 
 function leftOut(missing: readonly string[]): string {

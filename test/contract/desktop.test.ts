@@ -18,7 +18,7 @@ import { Keyboard } from "../../src/desktop/keyboard.ts";
 import { encodePng } from "../../src/desktop/png.ts";
 import { RfbClient } from "../../src/desktop/rfb.ts";
 import { makeBed, opencodeBinary, repository, script, transcriptOf, untilTurns } from "../fake/bed.ts";
-import { hasKeyboard, missingPrograms, pictureOf, unlessMissing, watcher } from "../fake/desktop.ts";
+import { hasKeyboard, missingPrograms, pictureOf, table, unlessMissing, watcher, where } from "../fake/desktop.ts";
 import { startMcp } from "../fake/mcpClient.ts";
 import { runs } from "../fake/toolBed.ts";
 import { buildExtension } from "../host/built.ts";
@@ -409,7 +409,8 @@ describe(unlessMissing("a desktop", missing), function () {
       assert.deepEqual(mcp.stray, []);
     });
 
-  it("is started, seen and stopped by a mission's agent, where the settings say so", async () => {
+  it("is started, seen and stopped by a mission's agent, where the settings say so", async function () {
+    this.timeout(150_000);
     const bed = await makeBed();
     try {
       const core = bed.core({ desktop: true });
@@ -419,7 +420,7 @@ describe(unlessMissing("a desktop", missing), function () {
         );
       const text = script({ tool: "desktop_desktop_start_session", args: {} }, { text: "Started." });
       const { id } = await core.run("createMission", { text, directory: bed.project });
-      await untilTurns(core, id, 1);
+      await untilTurns(core, id, 1, 60_000);
       const begun = JSON.parse(tools(id)[0] ?? "") as { display: string; folder: string; environment: object };
       assert.ok(begun.folder.startsWith(join(bed.paths.runtime, "desktops")), begun.folder);
       const { display } = begun;
@@ -429,7 +430,7 @@ describe(unlessMissing("a desktop", missing), function () {
         { text: "Stopped." },
       );
       await core.run("sendMessage", { missionId: id, text: goOn });
-      await untilTurns(core, id, 2);
+      await untilTurns(core, id, 2, 60_000);
       const [, picture = "", stopped = ""] = tools(id);
       const { path } = JSON.parse(picture) as { path: string };
       assert.equal(readFileSync(path).subarray(1, 4).toString("latin1"), "PNG");
@@ -440,10 +441,6 @@ describe(unlessMissing("a desktop", missing), function () {
     }
   });
 });
-
-function where(name: string): string {
-  return execFileSync("sh", ["-c", `command -v ${name}`], { encoding: "utf8" }).trim();
-}
 
 /** Whether anything of a display is left: its process, its socket or its lock. */
 function isThere(display: Display | undefined): boolean {
@@ -471,9 +468,4 @@ function linkOf(path: string): string {
     // It was closed in between.
     return "";
   }
-}
-
-function table(name: string): string[][] {
-  const lines = readFileSync(`/proc/net/${name}`, "utf8").trim().split("\n").slice(1);
-  return lines.map((line) => line.trim().split(/\s+/));
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { OpenAgentError } from "../../src/base/errors.ts";
 import type { Broker, Viewer } from "../../src/desktop/broker.ts";
@@ -9,8 +9,7 @@ import type { McpClient } from "./mcpClient.ts";
 
 /** Which of these programs are not on PATH. */
 export function missingPrograms(...names: string[]): string[] {
-  const folders = (process.env["PATH"] ?? "").split(delimiter);
-  return names.filter((name) => !folders.some((folder) => existsSync(join(folder, name))));
+  return names.filter((name) => pathsOf(name).length === 0);
 }
 
 /** The name of a suite, with what it could not be run without. */
@@ -73,4 +72,44 @@ export async function pictureOf(mcp: McpClient, tool: string, args: object): Pro
   const found = content.find(({ type }) => type === "image");
   assert.equal(found?.mimeType, "image/png");
   return Buffer.from(found.data, "base64");
+}
+
+/** The path of a program of this machine. */
+export function where(name: string): string {
+  return pathsOf(name)[0] ?? assert.fail(`There is no ${name} here`);
+}
+
+function pathsOf(name: string): string[] {
+  return (process.env["PATH"] ?? "")
+    .split(delimiter)
+    .map((folder) => join(folder, name))
+    .filter((path) => existsSync(path));
+}
+
+/** The sockets of a kind that there are, such as `unix` or `tcp`: the columns of each. */
+export function table(name: string): string[][] {
+  const lines = readFileSync(`/proc/net/${name}`, "utf8").trim().split("\n").slice(1);
+  return lines.map((line) => line.trim().split(/\s+/));
+}
+
+/** The sockets that a process has open, by their numbers. */
+export function socketsOf(pid: number): string[] {
+  const links = execFileSync("sh", ["-c", `readlink /proc/${String(pid)}/fd/* || true`], { encoding: "utf8" });
+  return [...links.matchAll(/^socket:\[(\d+)\]$/gm)].map(([, inode]) => inode ?? "");
+}
+
+/** The processes that have a display's folder on their command line or in their environment. */
+export function processesOf(folder: string): { pid: number; name: string }[] {
+  return readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .flatMap((entry) => {
+      try {
+        const known = ["cmdline", "environ"].map((file) => readFileSync(`/proc/${entry}/${file}`, "latin1")).join("\0");
+        const name = readFileSync(`/proc/${entry}/comm`, "utf8").trim();
+        return known.includes(folder) ? [{ pid: Number(entry), name }] : [];
+      } catch {
+        // It has ended in between.
+        return [];
+      }
+    });
 }

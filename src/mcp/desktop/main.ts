@@ -16,11 +16,12 @@ import { computer } from "./computer.ts";
 import { handTools } from "./handTools.ts";
 import { Sessions } from "./sessions.ts";
 import { startSession, stopSession } from "./sessionTools.ts";
+import { getText } from "./textTool.ts";
 import { viewTools } from "./viewTools.ts";
 
 declare const OPEN_AGENT_VERSION: string;
 
-const tools = [startSession, stopSession, ...viewTools, ...handTools, computer];
+const tools = [startSession, stopSession, ...viewTools, getText, ...handTools, computer];
 const [defaultSize, defaultGrace] = ["1280x720", 600];
 
 serve(process.env);

@@ -1,7 +1,9 @@
 import { execFile } from "node:child_process";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
+import { describeError } from "../../base/errors.ts";
 import { isExecutable } from "../../base/paths.ts";
+import { ToolError } from "../tool.ts";
 
 const execute = promisify(execFile);
 
@@ -19,4 +21,11 @@ export async function output(
 ): Promise<string> {
   const { stdout } = await execute(program, args, { ...options, maxBuffer: 8 * 2 ** 20, killSignal: "SIGKILL" });
   return stdout;
+}
+
+/** For what a program's failure is told with. */
+export function saying(program: string): (error: unknown) => never {
+  return (error) => {
+    throw new ToolError(`${program} failed: ${describeError(error)}`);
+  };
 }

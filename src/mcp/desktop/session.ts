@@ -27,12 +27,14 @@ export class Session {
 
   constructor(display: Display, folder: string, hold: Disposable, environment: NodeJS.ProcessEnv) {
     [this.display, this.folder, this.#hold] = [display, folder, hold];
-    this.#environment = { ...environment, ...this.variables };
+    const { AT_SPI_BUS_ADDRESS: _, ...others } = environment;
+    this.#environment = { ...others, ...this.variables };
   }
 
-  /** What a program needs in its environment to be shown here. */
-  get variables(): { DISPLAY: string; XAUTHORITY: string } {
-    return { DISPLAY: this.display.name, XAUTHORITY: this.display.authority };
+  /** What a program needs in its environment to be shown here, and to tell what it shows. */
+  get variables(): Record<string, string> {
+    const { name, authority, accessibility } = this.display;
+    return { DISPLAY: name, XAUTHORITY: authority, ...accessibility };
   }
 
   /** What programs that are started here find in their environment. */

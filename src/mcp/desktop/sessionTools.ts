@@ -10,8 +10,8 @@ const browsers = ["chromium", "chromium-browser", "google-chrome", "firefox-esr"
 export const startSession = desktopTool(
   "desktop_start_session",
   "Start a virtual desktop with a window manager. Returns its display, such as :99, which the other desktop_* tools need, " +
-    "and the DISPLAY and XAUTHORITY that a shell command needs in its environment to show a window there. Optionally " +
-    "starts a browser.",
+    "and the environment that a shell command needs to show a window there: DISPLAY and XAUTHORITY, and what lets " +
+    "desktop_get_text read it. Optionally starts a browser.",
   z.strictObject({
     launch_browser: z.boolean().default(false).describe("Start a browser in it"),
     url: z.string().optional().describe("What the browser opens"),
@@ -63,6 +63,7 @@ async function launchBrowser(session: Session, url: string): Promise<object> {
     ],
     // Chromium refuses to run as root with its sandbox.
     ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
+    ...("DBUS_SESSION_BUS_ADDRESS" in session.variables ? ["--force-renderer-accessibility"] : []),
     `--user-data-dir=${profile}`,
   ];
   const args = program.startsWith("firefox") ? ["--new-instance", "--profile", profile] : chromium;

@@ -1,16 +1,14 @@
-import { rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { sleep } from "../../base/async.ts";
-import { describeError } from "../../base/errors.ts";
 import { encodePng, type Region } from "../../desktop/png.ts";
 import type { RfbClient } from "../../desktop/rfb.ts";
 import { ToolError } from "../tool.ts";
 import { desktopTool, display, json } from "./desktopTool.ts";
-import { findProgram, output } from "./programs.ts";
+import { output, saying } from "./programs.ts";
 
 const side = z.number().int().min(0).max(16_384);
-const recognitionMs = 60_000;
 
 /** A picture of the desktop as it is now, or of a region of it. */
 export async function picture(client: RfbClient, region?: Region, scale = 1): Promise<Buffer> {
@@ -69,31 +67,7 @@ const windowCommand = desktopTool(
   },
 );
 
-const getText = desktopTool(
-  "desktop_get_text",
-  "Read the text that is visible on the desktop, by text recognition.",
-  z.strictObject({ display }),
-  async (args, { sessions, signal }) => {
-    const session = await sessions.find(args.display);
-    const program = findProgram("tesseract", session.environment);
-    if (program === undefined)
-      throw new ToolError(
-        "Nothing here recognises text. Look at a screenshot instead, or install the package tesseract-ocr.",
-      );
-    const path = join(session.folder, "text.png");
-    // Letters of a screen are too small for it.
-    writeFileSync(path, await session.look((client) => picture(client, undefined, 2)), { mode: 0o600 });
-    try {
-      const options = { env: session.environment, signal, timeout: recognitionMs };
-      const text = await output(program, [path, "stdout"], options).catch(saying("tesseract"));
-      return { text: `--- OCR Text ---\n${text.trim()}` };
-    } finally {
-      rmSync(path, { force: true });
-    }
-  },
-);
-
-export const viewTools = [screenshot, windowCommand, getText];
+export const viewTools = [screenshot, windowCommand];
 
 /** The part of a region that is on the screen. */
 function within({ width, height }: RfbClient, region: Region): Region {
@@ -112,10 +86,4 @@ function fileName(wanted: string | undefined): string {
   if (basename(wanted) !== wanted || wanted.startsWith(".") || /[\0\\]/.test(wanted))
     throw new ToolError(`${wanted} is no name of a file. Give a name alone, such as login.png.`);
   return wanted.toLowerCase().endsWith(".png") ? wanted : `${wanted}.png`;
-}
-
-function saying(program: string): (error: unknown) => never {
-  return (error) => {
-    throw new ToolError(`${program} failed: ${describeError(error)}`);
-  };
 }
