@@ -13,15 +13,7 @@ export const desktopCommands = {
   keepDesktop: command(
     z.object({ desktopId, seconds: z.int().min(1).max(31_536_000).default(7200) }),
     async (leader, input) => {
-      const { missionId } = leader.desktops.find(input.desktopId);
-      if (missionId === undefined)
-        throw new OpenAgentError(
-          "invalid_input",
-          "This desktop belongs to no mission: it lives as long as its OpenCode.",
-        );
-      const until = Date.now() + 1000 * input.seconds;
-      leader.runner(missionId).update([{ type: "desktop_kept", desktopId: input.desktopId, until }]);
-      await leader.desktops.look();
+      await leader.desktops.keep(input.desktopId, input.seconds);
     },
   ),
   /** Gives a desktop another size, such as `1280x720`. */

@@ -2,11 +2,11 @@ import { createHash } from "node:crypto";
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Sequence, Timer } from "../base/async.ts";
-import { describeError } from "../base/errors.ts";
+import { describeError, OpenAgentError } from "../base/errors.ts";
 import { privateFolder } from "../base/files.ts";
 import { Lifetime, type Disposable } from "../base/lifetime.ts";
 import type { Logger } from "../base/log.ts";
-import { endDisplay } from "../desktop/display.ts";
+import { endDisplay, keepDisplay } from "../desktop/display.ts";
 import type { RfbClient } from "../desktop/rfb.ts";
 import type { EventBody, MissionEvent, ToolResult } from "../protocol/event.ts";
 import type { Store } from "../store/store.ts";
@@ -81,15 +81,23 @@ export class DesktopKeeper implements Disposable {
     const probes = this.#looks++ % looksPerProbe === 0;
     const found = new Map<string, FoundDesktop>();
     for (const desktop of desktops.list()) {
-      const isGone = (probes || !this.#known.has(desktop.id)) && !(await answers(desktop.socket));
+      const isDue = this.#isDue(desktop.id);
+      if (isDue) await endDisplay(desktop.folder);
+      const isGone = (isDue || probes || !this.#known.has(desktop.id)) && !(await answers(desktop.socket));
       if (isGone) rmSync(desktop.folder, { recursive: true, force: true });
-      else if (desktop.isOrphan || (desktop.closesAt ?? Infinity) <= Date.now()) await endDisplay(desktop.folder);
       else found.set(desktop.id, desktop);
     }
+    if (probes) desktops.sweep();
     const before = this.#known;
     this.#known = found;
     for (const [id, desktop] of before) if (!found.has(id)) this.#tellEnd(desktop);
     if (facts(before) !== facts(found)) this.#options.onChange();
+  }
+
+  /** By what is known now: while others were ended, the user may have said that it is to be kept. */
+  #isDue(id: string): boolean {
+    const now = this.#options.desktops.list().find((desktop) => desktop.id === id);
+    return now !== undefined && (now.isOrphan || (now.closesAt ?? Infinity) <= Date.now());
   }
 
   /** A mission says itself what its agent has ended. */
@@ -107,6 +115,20 @@ export class DesktopKeeper implements Disposable {
 
   connect(id: string): Promise<RfbClient> {
     return this.#options.desktops.connect(id);
+  }
+
+  /** Keeps a desktop for so long, whether or not its mission rests or its OpenCode ends. Throws `desktop_not_found`. */
+  async keep(id: string, seconds: number): Promise<void> {
+    const { folder, missionId } = this.find(id);
+    if (missionId === undefined)
+      throw new OpenAgentError(
+        "invalid_input",
+        "This desktop belongs to no mission: it lives as long as its OpenCode does.",
+      );
+    await keepDisplay(folder, seconds);
+    const until = Date.now() + 1000 * seconds;
+    this.#options.update(missionId, [{ type: "desktop_kept", desktopId: id, until }]);
+    await this.look();
   }
 
   /** Ends a desktop. Throws `desktop_not_found`. */

@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { lstatSync, readdirSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { OpenAgentError, systemCode } from "../base/errors.ts";
@@ -17,6 +17,8 @@ import type { Store } from "../store/store.ts";
 const hostPlace = "host";
 /** In a container's folder its agent can make as many as it likes. */
 const mostInPlace = 32;
+/** A folder in which nothing has changed for so long is of no display that is being started. */
+const leftMs = 60_000;
 
 /** The folder in which the desktops of a container lie, or of this machine: its path is short, as those of sockets must be. */
 export function desktopsFolder(desktops: string, containerId?: string): string {
@@ -106,9 +108,22 @@ export class Desktops implements Disposable {
     throw new OpenAgentError("desktop_not_found", "This desktop does not run any more.", { desktopId: id });
   }
 
-  #inPlace(place: string, grace: number): FoundDesktop[] {
+  /** Takes away what was left in the places of desktops that are gone, unless one is being started there. */
+  sweep(): void {
+    for (const place of entries(this.#options.folder))
+      for (const folder of this.#foldersIn(place).map((id) => join(this.#options.folder, place, id))) {
+        const changedAt = lstatSync(folder, { throwIfNoEntry: false })?.mtimeMs ?? Infinity;
+        if (!seenDisplay(folder) && Date.now() - changedAt > leftMs) rmSync(folder, { recursive: true, force: true });
+      }
+  }
+
+  #foldersIn(place: string): string[] {
     const names = entries(join(this.#options.folder, place)).filter((name) => /^[0-9a-f]{8}$/.test(name));
-    return names.slice(0, mostInPlace).flatMap((id) => {
+    return names.slice(0, mostInPlace);
+  }
+
+  #inPlace(place: string, grace: number): FoundDesktop[] {
+    return this.#foldersIn(place).flatMap((id) => {
       const folder = join(this.#options.folder, place, id);
       const seen = seenDisplay(folder);
       return seen ? [this.#describe(id, place, { ...seen, folder }, grace)] : [];

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { sleep, waitUntil } from "../../src/base/async.ts";
 import { isInHand } from "../../src/desktop/control.ts";
 import { RfbClient } from "../../src/desktop/rfb.ts";
+import { connectX } from "../../src/desktop/x11.ts";
 import type { Core } from "../../src/orchestrator/core.ts";
 import type { FoundDesktop } from "../../src/orchestrator/desktops.ts";
 import type { ToolPart } from "../../src/protocol/transcript.ts";
@@ -48,163 +49,176 @@ describe(unlessMissing("a mission's desktop", missing), function () {
     writeFileSync(join(bed.paths.library, "openagent", "config.json"), JSON.stringify({ desktop }));
   };
 
-  before(function () {
-    if (missing.length > 0) this.skip();
-  });
-  afterEach(async () => {
-    const last = bed.core({ desktop: true });
-    for (const head of last.store.listRunning()) await last.run("stopMission", { missionId: head.id });
-    await waitUntil(() => last.store.listRunning().length === 0, 20_000);
-    for (const { id } of last.workspaces().workspaces) await last.run("deleteWorkspace", { workspaceId: id });
-    for (const { id } of last.store.list()) await last.run("deleteMission", { missionId: id });
+  /** Ends all that a test has begun, and sees that nothing of it is left. */
+  const clear = async () => {
+    for (const head of core.store.listRunning()) await core.run("stopMission", { missionId: head.id });
+    await waitUntil(() => core.store.listRunning().length === 0, 20_000);
+    for (const { id } of core.workspaces().workspaces) await core.run("deleteWorkspace", { workspaceId: id });
+    for (const { id } of core.store.list()) await core.run("deleteMission", { missionId: id });
+    assert.deepEqual(core.desktops.list(), []);
+  };
+  const close = async () => {
     await bed.close();
     await waitUntil(() => processesNamed(bed.root).length === 0, 5_000);
     assert.deepEqual(processesNamed(bed.root), [], "nothing is left behind");
+  };
+
+  before(function () {
+    if (missing.length > 0) this.skip();
   });
 
-  it("is its own: another mission in the same folder neither sees nor uses it, its sub-agents do", async () => {
-    await makeCore();
-    const first = await launch(start, { text: "Started." });
-    await untilTurns(core, first, 1, 90_000);
-    const [mine] = desktopsOf(first);
-    assert.ok(mine);
-    const display = mine.display;
-    const second = await launch(
-      computer({ action: "screenshot" }),
-      computer({ action: "left_click", coordinate: [1, 1], display }),
-      { tool: "desktop_desktop_stop_session", args: { display } },
-      start,
-      { text: "Tried." },
-    );
-    await untilTurns(core, second, 1);
-    const said = calls(second).map(({ output = "" }) => output);
-    assert.match(said[0] ?? "", /There is no desktop\. Start one/);
-    assert.match(said[1] ?? "", /There is no desktop\. Start one/);
-    assert.match(said[2] ?? "", /There is no desktop\. Start one/);
-    const [other] = desktopsOf(second);
-    assert.ok(other && other.id !== mine.id && other.display !== display);
-    const child = [computer({ action: "cursor_position" }), { text: "Looked." }];
-    const prompt = script(...child);
-    const task = { tool: "task", args: { description: "look", prompt, subagent_type: "general" } };
-    await core.run("sendMessage", { missionId: first, text: script(task, { text: "Delegated." }) });
-    const { children } = await untilTurns(core, first, 2);
-    const [session] = Object.keys(children);
-    const answers = core.store
-      .events(first, { types: ["tool_result"] })
-      .flatMap(({ body }) => (body.type === "tool_result" && body.sessionId === session ? [body.output] : []));
-    assert.match(answers[0] ?? "", /^X=\d+,Y=\d+$/);
-    assert.deepEqual(
-      core.store.head(first).desktops?.map(({ id }) => id),
-      [mine.id],
-    );
-  });
+  describe("on this machine", () => {
+    before(() => makeCore());
+    afterEach(clear);
+    after(close);
 
-  it("has pictures of what was done on it in the mission's history, which go with it", async () => {
-    await makeCore();
-    const id = await launch(
-      start,
-      computer({ action: "mouse_move", coordinate: [10, 10] }),
-      computer({ action: "screenshot" }),
-      computer({ action: "mouse_move", coordinate: [400, 300] }),
-      { text: "Done." },
-    );
-    await untilTurns(core, id, 1, 90_000);
-    const pictures = () => calls(id).map(({ picture }) => picture);
-    await eventually(pictures, (found) => found[0] !== undefined, 10_000);
-    const [first = "", , looked] = pictures();
-    assert.equal(looked, undefined, "a screenshot is a picture itself");
-    assert.equal(readFileSync(first).subarray(1, 4).toString("latin1"), "PNG");
-    assert.equal(dirname(first), core.desktops.picturesOf(id));
-    const [{ folder, socket } = { folder: "", socket: "" }] = desktopsOf(id);
-    await core.run("deleteMission", { missionId: id });
-    assert.equal(existsSync(first), false);
-    await eventually(
-      () => existsSync(folder) || existsSync(socket),
-      (is) => !is,
-      5000,
-    );
-  });
-
-  it("is closed when its mission has rested for long enough, unless it is kept", async () => {
-    await makeCore();
-    library({ auto_close_grace_period_secs: 2 });
-    const [one, other] = [await launch(start, { text: "." }), await launch(start, { text: "." })];
-    await Promise.all([one, other].map((id) => untilTurns(core, id, 1, 90_000)));
-    const [kept] = desktopsOf(other);
-    assert.ok(kept);
-    assert.ok((kept.closesAt ?? 0) > 0);
-    await core.run("keepDesktop", { desktopId: kept.id, seconds: 600 });
-    assert.ok((desktopsOf(other)[0]?.closesAt ?? 0) > Date.now() + 500_000);
-    await eventually(
-      () => desktopsOf(one).length,
-      (count) => count === 0,
-      20_000,
-    );
-    await until(core, one, (head) => head.desktops?.[0]?.endedAt !== undefined, 10_000);
-    assert.equal(desktopsOf(other).length, 1);
-    await core.run("endDesktop", { desktopId: kept.id });
-    assert.equal(desktopsOf(other).length, 0);
-    assert.equal(await core.run("endDesktop", { desktopId: kept.id }).catch(codeOf), "desktop_not_found");
-  });
-
-  it("goes on while no process of ours is there, and is told to be gone when all of it was killed", async () => {
-    await makeCore();
-    const id = await launch(start, bash("sleep 5"), { text: "." });
-    await until(core, id, (head) => head.runState === "waiting_for_tool" && (head.desktops?.length ?? 0) > 0, 60_000);
-    const [before] = desktopsOf(id);
-    assert.ok(before);
-    await core.dispose();
-    core = bed.core({ desktop: true });
-    await untilTurns(core, id, 1, 90_000);
-    const [after] = desktopsOf(id);
-    assert.equal(after?.id, before.id);
-    const client = await core.desktops.connect(before.id);
-    await client.refresh();
-    client.dispose();
-    for (const pid of processesNamed(before.folder)) process.kill(pid, "SIGKILL");
-    await until(core, id, (head) => head.desktops?.[0]?.endedAt !== undefined, 60_000);
-    assert.equal(existsSync(before.folder), false, "what it has left is taken away");
-    await core.run("sendMessage", {
-      missionId: id,
-      text: script(computer({ action: "screenshot" }), start, { text: "." }),
-    });
-    await untilTurns(core, id, 2);
-    const [, , failed, again] = calls(id);
-    assert.match(failed?.output ?? "", /There is no desktop|has ended/);
-    assert.equal(again?.card.desktop?.action, "started");
-  });
-
-  it("is used by one hand at a time, whichever window that is in", async () => {
-    await makeCore();
-    const id = await launch(start, { text: "." });
-    await untilTurns(core, id, 1, 90_000);
-    const [desktop] = desktopsOf(id);
-    assert.ok(desktop);
-    const second = bed.core({ desktop: true });
-    const ended = (error: Error) => assert.fail(error);
-    const states: boolean[] = [];
-    const views = [core, second].map(({ desktops }) =>
-      desktops.view(desktop.id, { deliver: () => undefined, ended, controls: (has) => states.push(has) }),
-    );
-    views[0]?.control(true);
-    assert.ok(isInHand(desktop.folder));
-    assert.throws(() => views[1]?.control(true), /Another window has this desktop in hand/);
-    views[0]?.dispose();
-    assert.ok(!isInHand(desktop.folder));
-    views[1]?.control(true);
-    assert.deepEqual(states, [true, false, true]);
-    views[1]?.dispose();
-  });
-
-  for (const kind of ["bwrap", "podman", "nspawn"] as const)
-    it(`runs in ${kind} with the mission, is seen from here, and reaches nothing here`, async function () {
-      await needBackend(this, kind);
-      await inContainer(kind, {});
+    it("is its own: another mission in the same folder neither sees nor uses it, its sub-agents do", async () => {
+      const first = await launch(start, { text: "Started." });
+      await untilTurns(core, first, 1, 90_000);
+      const [mine] = desktopsOf(first);
+      assert.ok(mine);
+      const display = mine.display;
+      const second = await launch(
+        computer({ action: "screenshot" }),
+        computer({ action: "left_click", coordinate: [1, 1], display }),
+        { tool: "desktop_desktop_stop_session", args: { display } },
+        start,
+        { text: "Tried." },
+      );
+      await untilTurns(core, second, 1);
+      const said = calls(second).map(({ output = "" }) => output);
+      assert.match(said[0] ?? "", /There is no desktop\. Start one/);
+      assert.match(said[1] ?? "", /There is no desktop\. Start one/);
+      assert.match(said[2] ?? "", /There is no desktop\. Start one/);
+      const [other] = desktopsOf(second);
+      assert.ok(other && other.id !== mine.id && other.display !== display);
+      const child = [computer({ action: "cursor_position" }), { text: "Looked." }];
+      const prompt = script(...child);
+      const task = { tool: "task", args: { description: "look", prompt, subagent_type: "general" } };
+      await core.run("sendMessage", { missionId: first, text: script(task, { text: "Delegated." }) });
+      const { children } = await untilTurns(core, first, 2);
+      const [session] = Object.keys(children);
+      const answers = core.store
+        .events(first, { types: ["tool_result"] })
+        .flatMap(({ body }) => (body.type === "tool_result" && body.sessionId === session ? [body.output] : []));
+      assert.match(answers[0] ?? "", /^X=\d+,Y=\d+$/);
+      assert.deepEqual(
+        core.store.head(first).desktops?.map(({ id }) => id),
+        [mine.id],
+      );
     });
 
-  it("runs in a container beside an OpenCode outside of it", async function () {
-    await needBackend(this, "bwrap");
-    await inContainer("bwrap", { containerOpenCode: "outside" });
+    it("has pictures of what was done on it in the mission's history, which go with it", async () => {
+      const id = await launch(
+        start,
+        computer({ action: "mouse_move", coordinate: [10, 10] }),
+        computer({ action: "screenshot" }),
+        computer({ action: "mouse_move", coordinate: [400, 300] }),
+        { text: "Done." },
+      );
+      await untilTurns(core, id, 1, 90_000);
+      const pictures = () => calls(id).map(({ picture }) => picture);
+      await eventually(pictures, (found) => found[0] !== undefined, 10_000);
+      const [first = "", , looked] = pictures();
+      assert.equal(looked, undefined, "a screenshot is a picture itself");
+      assert.equal(readFileSync(first).subarray(1, 4).toString("latin1"), "PNG");
+      assert.equal(dirname(first), core.desktops.picturesOf(id));
+      const [{ folder, socket } = { folder: "", socket: "" }] = desktopsOf(id);
+      await core.run("deleteMission", { missionId: id });
+      assert.equal(existsSync(first), false);
+      await eventually(
+        () => existsSync(folder) || existsSync(socket),
+        (is) => !is,
+        5000,
+      );
+    });
+
+    it("is closed when its mission has rested for long enough, unless it is kept", async () => {
+      library({ auto_close_grace_period_secs: 6 });
+      const [one, other] = [await launch(start, { text: "." }), await launch(start, { text: "." })];
+      await Promise.all([one, other].map((id) => untilTurns(core, id, 1, 90_000)));
+      const [kept] = desktopsOf(other);
+      assert.ok(kept);
+      assert.ok((kept.closesAt ?? 0) > 0);
+      await core.run("keepDesktop", { desktopId: kept.id, seconds: 600 });
+      assert.ok((desktopsOf(other)[0]?.closesAt ?? 0) > Date.now() + 500_000);
+      await eventually(
+        () => desktopsOf(one).length,
+        (count) => count === 0,
+        20_000,
+      );
+      await until(core, one, (head) => head.desktops?.[0]?.endedAt !== undefined, 10_000);
+      assert.equal(desktopsOf(other).length, 1);
+      await core.run("endDesktop", { desktopId: kept.id });
+      assert.equal(desktopsOf(other).length, 0);
+      assert.equal(await core.run("endDesktop", { desktopId: kept.id }).catch(codeOf), "desktop_not_found");
+      library({});
+    });
+
+    it("goes on while no process of ours is there, and is told to be gone when all of it was killed", async () => {
+      const id = await launch(start, bash("sleep 5"), { text: "." });
+      await until(core, id, (head) => head.runState === "waiting_for_tool" && (head.desktops?.length ?? 0) > 0, 60_000);
+      const [before] = desktopsOf(id);
+      assert.ok(before);
+      await core.dispose();
+      core = bed.core({ desktop: true });
+      await untilTurns(core, id, 1, 90_000);
+      const [after] = desktopsOf(id);
+      assert.equal(after?.id, before.id);
+      const client = await core.desktops.connect(before.id);
+      await client.refresh();
+      client.dispose();
+      for (const pid of processesNamed(before.folder)) process.kill(pid, "SIGKILL");
+      await until(core, id, (head) => head.desktops?.[0]?.endedAt !== undefined, 60_000);
+      assert.deepEqual(desktopsOf(id), []);
+      await core.run("sendMessage", {
+        missionId: id,
+        text: script(computer({ action: "screenshot" }), start, { text: "." }),
+      });
+      await untilTurns(core, id, 2);
+      const [, , failed, again] = calls(id);
+      assert.match(failed?.output ?? "", /There is no desktop|has ended/);
+      assert.equal(again?.card.desktop?.action, "started");
+    });
+
+    it("is used by one hand at a time, whichever window that is in", async () => {
+      const id = await launch(start, { text: "." });
+      await untilTurns(core, id, 1, 90_000);
+      const [desktop] = desktopsOf(id);
+      assert.ok(desktop);
+      const second = bed.core({ desktop: true });
+      const ended = (error: Error) => assert.fail(error);
+      const states: boolean[] = [];
+      const views = [core, second].map(({ desktops }) =>
+        desktops.view(desktop.id, { deliver: () => undefined, ended, controls: (has) => states.push(has) }),
+      );
+      views[0]?.control(true);
+      assert.ok(isInHand(desktop.folder));
+      assert.throws(() => views[1]?.control(true), /Another window has this desktop in hand/);
+      views[0]?.dispose();
+      assert.ok(!isInHand(desktop.folder));
+      views[1]?.control(true);
+      assert.deepEqual(states, [true, false, true]);
+      views[1]?.dispose();
+    });
+  });
+
+  describe("in a container", () => {
+    afterEach(async () => {
+      await clear();
+      await close();
+    });
+
+    for (const kind of ["bwrap", "podman", "nspawn"] as const)
+      it(`runs in ${kind} with the mission, is seen from here, and reaches nothing here`, async function () {
+        await needBackend(this, kind);
+        await inContainer(kind, {});
+      });
+
+    it("runs in a container beside an OpenCode outside of it", async function () {
+      await needBackend(this, "bwrap");
+      await inContainer("bwrap", { containerOpenCode: "outside" });
+    });
   });
 
   async function inContainer(kind: "bwrap" | "podman" | "nspawn", settings: Parameters<Bed["core"]>[0]): Promise<void> {
@@ -222,11 +236,9 @@ describe(unlessMissing("a mission's desktop", missing), function () {
     const [desktop] = desktopsOf(id);
     assert.ok(desktop, JSON.stringify(calls(id).map(({ output }) => output)));
     assert.equal(desktop.size, "800x600");
-    assert.ok(
-      !existsSync(`/tmp/.X11-unix/X${desktop.display.slice(1)}`) || kind === "nspawn",
-      "its X server is not reached from here",
-    );
-    const variables = `DISPLAY=${desktop.display} XAUTHORITY=${join(desktop.folder, "authority")}`;
+    const authority = join(desktop.folder, "authority");
+    await assert.rejects(connectX({ name: desktop.display, authority }), "its X server is not reached from here");
+    const variables = `DISPLAY=${desktop.display} XAUTHORITY=${authority}`;
     const more = [
       write(`${variables} xprop -root _NET_SUPPORTING_WM_CHECK > root.txt`),
       {
