@@ -90,10 +90,8 @@ export async function startDisplay(options: DisplayOptions): Promise<Display> {
       return display;
     }
     throw word === "missing" ? missingServer() : failedStart(words.join(" "));
-  } catch (error) {
-    guard.kill();
-    throw error;
   } finally {
+    // One that did not get ready in time ends by itself, since nobody holds it.
     guard.stdout.destroy();
   }
 }

@@ -216,7 +216,15 @@ kill -TERM "$main"
 export function guardCommand(folder: string, size: string, graceSeconds: number): string[] {
   const accessibility = Object.entries(accessibilityVariables(folder)).map((pair) => pair.join("="));
   const words = [folder, size, String(graceSeconds), watchScript, accessibility.join(" ")];
-  return ["/bin/sh", "-c", guardScript, "desktop", ...words];
+  return apart(["/bin/sh", "-c", guardScript, "desktop", ...words]);
+}
+
+/**
+ * Starts a command that is nobody's child: OpenCode ends an MCP server with all that descends from it, also when it only
+ * reads its configuration anew, and what is on a display outlives that. Says its process with `tell`.
+ */
+export function apart(argv: readonly string[], tell = false): string[] {
+  return ["/bin/sh", "-c", tell ? 'setsid "$@" >/dev/null 2>&1 & echo $!' : '"$@" &', "apart", ...argv];
 }
 
 /** Bytes of a socket's path that the system takes, without the last, which is NUL. */

@@ -1,11 +1,13 @@
-import { spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { Sequence, sleep } from "../../base/async.ts";
 import { describeError } from "../../base/errors.ts";
 import type { Disposable } from "../../base/lifetime.ts";
 import { isInHand } from "../../desktop/control.ts";
 import { displayLog, endDisplay, type Display } from "../../desktop/display.ts";
+import { apart } from "../../desktop/guard.ts";
 import { Keyboard } from "../../desktop/keyboard.ts";
 import { RfbClient } from "../../desktop/rfb.ts";
 import { endGroup } from "../groups.ts";
@@ -61,20 +63,13 @@ export class Session {
     return this.#keyboard;
   }
 
-  /** Starts a program that is shown here and ends with the display; gives its process. */
-  start([program = "", ...args]: readonly string[], cwd: string): Promise<number> {
-    const child = spawn(program, args, { cwd, env: this.#environment, stdio: "ignore", detached: true });
-    child.unref();
-    return new Promise((resolve, reject) => {
-      child.once("error", (error) => {
-        reject(new ToolError(`${program} did not start: ${describeError(error)}`));
-      });
-      child.once("spawn", () => {
-        const pid = child.pid ?? 0;
-        this.#programs.push(pid);
-        resolve(pid);
-      });
-    });
+  /** Starts a program that is there, is shown here and ends with the display; gives its process. */
+  async start(argv: readonly string[], cwd: string): Promise<number> {
+    const [shell = "", ...args] = apart(argv, true);
+    const { stdout } = await promisify(execFile)(shell, args, { cwd, env: this.#environment });
+    const pid = Number(stdout);
+    this.#programs.push(pid);
+    return pid;
   }
 
   /** Ends the display and what this server has started in it; gives the processes. */
