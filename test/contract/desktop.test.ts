@@ -109,9 +109,11 @@ describe(unlessMissing("a desktop", missing), function () {
       const keyboard = await Keyboard.of(display);
       await typeText(client, text, 0, keyboard);
       keyboard.dispose();
-      await client.still(300, 5000);
-      await client.refresh();
-      assert.ok(!before.equals(client.pixels.data), "the text is seen");
+      const isSeen = async () => {
+        await client.refresh();
+        return !before.equals(client.pixels.data);
+      };
+      await eventually(isSeen, (is) => is, 5000);
       const png = await encodePng(client.pixels);
       assert.deepEqual([png.readUInt32BE(16), png.readUInt32BE(20)], [800, 600]);
       client.key(0xffe3, true);
