@@ -190,8 +190,16 @@ const watchScript = String.raw`
 main=$1 grace=$2 limit=10
 timer= r=
 trap 'kill -KILL $timer $r 2>/dev/null; exit' TERM
-while :; do
-  sleep "$limit" & timer=$!
+# A display whose folder is gone is found by nobody any more.
+while [ -p hold ]; do
+  (
+    while [ "$limit" -gt 0 ] && [ -p hold ]; do
+      step=5
+      [ "$limit" -lt 5 ] && step=$limit
+      sleep $step
+      limit=$((limit - step))
+    done
+  ) & timer=$!
   (
     exec 3<hold
     # A gentler signal is lost on one that has just begun.

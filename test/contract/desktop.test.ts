@@ -253,6 +253,19 @@ describe(unlessMissing("a desktop", missing), function () {
     assert.equal(await keepDisplay(folder, 5), false);
   });
 
+  it("ends when its folder was taken away, however long it was to be kept", async () => {
+    const folder = fresh();
+    const display = await start(folder, 3600);
+    (await holdDisplay(folder))?.dispose();
+    await sleep(300);
+    rmSync(folder, { recursive: true });
+    await eventually(
+      () => isThere(display),
+      (is) => !is,
+      15_000,
+    );
+  });
+
   describe("leaves nothing", () => {
     /** A process that holds a display, and its display. */
     const owned = async () => {
