@@ -111,6 +111,8 @@ export const commandHandlers: Readonly<Record<string, Handler>> = {
     const renamed = await vscode.window.showInputBox({
       title: "Rename Mission",
       value: title,
+      // A panel that is just opening takes the focus.
+      ignoreFocusOut: true,
       validateInput: (value) => (value.trim() === "" ? "A mission needs a title." : undefined),
     });
     if (renamed !== undefined && renamed !== title) await parts.app.run("renameMission", { missionId, title: renamed });

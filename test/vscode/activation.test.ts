@@ -22,6 +22,7 @@ describe("activation", () => {
     assert.deepEqual(manifest.activationEvents, [
       "onUri",
       "onWebviewPanel:openAgent.mission",
+      "onWebviewPanel:openAgent.desktop",
       "onFileSystem:open-agent-workspace",
       "onFileSystem:open-agent-container",
     ]);
