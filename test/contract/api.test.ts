@@ -347,7 +347,8 @@ describe("the HTTP API", function () {
       const content = script({
         reasoning: "Thinking it over.",
         text: "word ".repeat(20),
-        delay: 20,
+        // So slow that a busy machine does not take several pieces for one.
+        delay: 150,
         ...bash("echo x"),
       });
       await api.send(id, content);

@@ -270,7 +270,7 @@ describe(unlessMissing("a desktop in the editor", missing), function () {
     );
     await keepPicture("desktop-list");
     const opened = page.context().waitForEvent("page");
-    await list.locator('[title="Open in New Window"]').click();
+    await list.locator('[aria-label^="Open the Desktop of"]').click();
     const own = await opened;
     // What is drawn there belongs to a document of the first window.
     await own.locator(".monaco-workbench, .editor-group-container").first().waitFor();
