@@ -4,6 +4,7 @@
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { brotliCompressSync } from "node:zlib";
 import { context } from "esbuild";
 
 const packaging = process.argv.includes("--package");
@@ -63,6 +64,17 @@ const noDescriptions = {
   },
 };
 
+/** A program for WebAssembly packs twice as well by Brotli, which Node.js unpacks, as by the package's own means. */
+const packedWasm = {
+  name: "packed-wasm",
+  setup(build) {
+    build.onLoad({ filter: /\.wasm$/ }, ({ path }) => ({
+      contents: brotliCompressSync(readFileSync(path)),
+      loader: "binary",
+    }));
+  },
+};
+
 const { name, version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
 const common = {
@@ -107,7 +119,7 @@ const bundles = [
     ...node,
     entryPoints: ["src/api/jpegWorker.ts"],
     outfile: "dist/jpeg.cjs",
-    loader: { ".wasm": "binary" },
+    plugins: [onlyEnglish, packedWasm],
     sourcemap: false,
   },
   // The two ends of a container's connections. The bridge runs on OpenCode's own runtime, with what the container has.
@@ -124,6 +136,7 @@ const bundles = [
     platform: "neutral",
     minify: true,
     sourcemap: false,
+    plugins: [onlyEnglish],
   },
   // The tools of a workspace. Runs where the bridge does, or on Node.js.
   {

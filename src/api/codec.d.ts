@@ -27,7 +27,7 @@ declare module "@cornerstonejs/codec-libjpeg-turbo-8bit/wasmjs" {
 }
 
 declare module "@cornerstonejs/codec-libjpeg-turbo-8bit/wasm" {
-  /** Put in by the build. */
+  /** Put in by the build, packed by Brotli. */
   const bytes: Uint8Array;
   export default bytes;
 }

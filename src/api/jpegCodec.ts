@@ -1,4 +1,5 @@
-import wasmBinary from "@cornerstonejs/codec-libjpeg-turbo-8bit/wasm";
+import { brotliDecompressSync } from "node:zlib";
+import packed from "@cornerstonejs/codec-libjpeg-turbo-8bit/wasm";
 import openCodec, { type JPEGEncoder } from "@cornerstonejs/codec-libjpeg-turbo-8bit/wasmjs";
 import type { JpegRequest } from "./jpeg.ts";
 
@@ -10,7 +11,7 @@ const fullColourQuality = 90;
 let encoder: Promise<JPEGEncoder> | undefined;
 
 async function open(): Promise<JPEGEncoder> {
-  const { JPEGEncoder } = await openCodec({ wasmBinary });
+  const { JPEGEncoder } = await openCodec({ wasmBinary: brotliDecompressSync(packed) });
   return new JPEGEncoder();
 }
 

@@ -25,12 +25,13 @@ describe("the package", function () {
       /^media\/walkthrough\/\w+\.md$/,
       /^media\/starter\/[\w./-]+\.(md|json|sh)$/,
       /^media\/schemas\/\w+\.json$/,
-      /^dist\/(extension|core|headless)\.cjs$/,
+      /^dist\/(extension|core|headless|jpeg)\.cjs$/,
       /^dist\/(guard|launch|toolPackage)\.js$/,
       /^dist\/bridge\.js$/,
       /^dist\/egress\.js$/,
       /^dist\/(workspace|desktop)Mcp\.js$/,
-      /^dist\/webview\/(main\.js|main\.css|codicon\.ttf)$/,
+      /^dist\/webview\/(main\.css|codicon\.ttf)$/,
+      /^dist\/webview\/(main|desktops|viewer)\.js$/,
       new RegExp(`^dist/native/${process.platform}-${process.arch}\\.node$`),
     ];
     const unexpected = files.filter((file) => !expected.some((pattern) => pattern.test(file)));
