@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Frame, Page } from "playwright-core";
 import { sleep } from "../../src/base/async.ts";
 import { endDisplay, holdDisplay, readDisplay, startDisplay, type Display } from "../../src/desktop/display.ts";
-import { encodePng } from "../../src/desktop/png.ts";
+import { encodePng, type Pixels } from "../../src/desktop/png.ts";
 import { RfbClient } from "../../src/desktop/rfb.ts";
 import { opencodeBinary, repository } from "../fake/bed.ts";
 import { hasKeyboard, missingPrograms, unlessMissing } from "../fake/desktop.ts";
@@ -14,7 +14,17 @@ import { bash } from "../fake/scenarios.ts";
 import { lineScript } from "../fake/script.ts";
 import { eventually } from "../host/eventually.ts";
 import { answerQuickInput, notification, pickQuickItem, runCommand, webviewFrame } from "../host/page.ts";
-import { launch, makeScene, panel, panelShows, pictureFailures, send, turnsEnd, type Scene } from "./scene.ts";
+import {
+  launch,
+  makeScene,
+  panel,
+  panelShows,
+  pictureFailures,
+  reloadWindow,
+  type Scene,
+  send,
+  turnsEnd,
+} from "./scene.ts";
 
 const missing = missingPrograms("Xtigervnc", "openbox", "xterm", "xprop", "xclip");
 
@@ -237,13 +247,15 @@ describe(unlessMissing("a desktop in the editor", missing), function () {
     );
     await keepPicture("desktop-pip");
     await runCommand(page, "View: Close Editor");
+    await page.locator(".tab", { hasText: "Welcome" }).waitFor({ state: "detached" });
     await (await tool("Close Picture-in-Picture")).click();
     await (await tool("Picture-in-Picture")).waitFor();
     children.pop()?.kill();
   });
 
   it("is there again after the window was reloaded in the middle", async () => {
-    await page.reload();
+    await reloadWindow(page);
+    await page.locator(".tab", { hasText: "Use a desktop" }).click();
     await isShown(true);
     const typed = join(root, "after-reload");
     await xterm(`cat > ${typed}`);
@@ -275,15 +287,13 @@ describe(unlessMissing("a desktop in the editor", missing), function () {
     // What is drawn there belongs to a document of the first window.
     await own.locator(".monaco-workbench, .editor-group-container").first().waitFor();
     await own.bringToFront();
-    // The border of the terminal's window, which is neither black nor white.
+    // A place in the frame of the window that has the keyboard, which is neither black nor white.
     await agent.refresh();
-    const { width, data } = agent.pixels;
-    const wanted = [...data.subarray(4 * (45 * width + 60), 4 * (45 * width + 60) + 3)];
-    assert.ok(Math.max(...wanted) - Math.min(...wanted) > 40, wanted.join());
+    const { place, colour: wanted } = coloured(agent.pixels);
     await eventually(
       async () => {
         const frames = own.frames().filter((one) => one.url().includes("/fake.html"));
-        const seen = await Promise.all(frames.map((one) => one.evaluate(pixelsAt, [[60, 45]] as [number, number][])));
+        const seen = await Promise.all(frames.map((one) => one.evaluate(pixelsAt, [place])));
         return seen.flat();
       },
       (colours) => colours.some((colour) => colour.every((value, at) => Math.abs(value - (wanted[at] ?? 0)) < 40)),
@@ -358,6 +368,18 @@ describe(unlessMissing("a desktop in the editor", missing), function () {
     await isShown(false);
   });
 });
+
+/** A place with a colour, and all around it of the same. */
+function coloured({ width, height, data }: Pixels): { place: [number, number]; colour: number[] } {
+  const at = (x: number, y: number) => [...data.subarray(4 * (y * width + x), 4 * (y * width + x) + 3)];
+  for (let y = 2; y < height - 2; y++)
+    for (let x = 8; x < width - 8; x += 4) {
+      const colour = at(x, y);
+      const isPlain = [-6, 6].every((step) => at(x + step, y).join() === colour.join());
+      if (isPlain && Math.max(...colour) - Math.min(...colour) > 60) return { place: [x, y], colour };
+    }
+  return assert.fail("Nothing on the desktop has a colour");
+}
 
 /** The colours of a canvas at some places. Runs in the page. */
 function pixelsAt(points: [number, number][]): number[][] {
