@@ -191,7 +191,6 @@ export const panelCommands = [
   "forkMission",
   "attachFiles",
   "showBuildLog",
-  "showDesktop",
 ] as const;
 export type PanelCommand = (typeof panelCommands)[number];
 

@@ -478,7 +478,6 @@ const panelCommandIds: Readonly<Record<PanelCommand, string>> = {
   forkMission: "openAgent.forkMission",
   attachFiles: "openAgent.attachFiles",
   showBuildLog: "openAgent.showBuildLog",
-  showDesktop: "openAgent.showDesktop",
 };
 
 function concernsChanges({ type }: EventBody): boolean {
