@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { accessibleProgram, shown } from "../fake/accessible.ts";
 import { repository } from "../fake/bed.ts";
-import { missingPrograms, unlessMissing, processesOf, socketsOf, table, where } from "../fake/desktop.ts";
+import { missingPrograms, unlessMissing, processesOf, socketsOf, table, makePath } from "../fake/desktop.ts";
 import { startMcp, type McpClient } from "../fake/mcpClient.ts";
 import { runtimes, type Runtime } from "../fake/toolBed.ts";
 import { buildExtension } from "../host/built.ts";
@@ -140,22 +140,7 @@ describe(unlessMissing("the text of a desktop", missing), function () {
 
   it("is not there where nothing reads it, and that names the packages", async () => {
     const bin = join(root, "bin");
-    mkdirSync(bin);
-    const programs = [
-      "sh",
-      "mkfifo",
-      "rm",
-      "rmdir",
-      "mv",
-      "cat",
-      "sleep",
-      "grep",
-      "tail",
-      "tr",
-      "setpriv",
-      "Xtigervnc",
-    ];
-    for (const name of [...programs, "xkbcomp"]) symlinkSync(where(name), join(bin, name));
+    makePath(bin, "Xtigervnc");
     const mcp = await server(onNode(), { PATH: bin });
     const { display, environment } = await start(mcp);
     assert.deepEqual(Object.keys(environment), ["DISPLAY", "XAUTHORITY"]);

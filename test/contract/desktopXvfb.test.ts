@@ -1,12 +1,20 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { endDisplay, holdDisplay, startDisplay } from "../../src/desktop/display.ts";
 import { click } from "../../src/desktop/hands.ts";
 import { RfbClient } from "../../src/desktop/rfb.ts";
-import { missingPrograms, unlessMissing, hasKeyboard, processesOf, socketsOf, table, where } from "../fake/desktop.ts";
+import {
+  missingPrograms,
+  unlessMissing,
+  hasKeyboard,
+  processesOf,
+  socketsOf,
+  table,
+  makePath,
+} from "../fake/desktop.ts";
 import { runs } from "../fake/toolBed.ts";
 import { eventually } from "../host/eventually.ts";
 
@@ -20,23 +28,7 @@ describe(unlessMissing("a desktop without Xtigervnc", missing), function () {
     if (missing.length > 0) this.skip();
     root = mkdtempSync(join(tmpdir(), "xvfb-"));
     bin = join(root, "bin");
-    mkdirSync(bin);
-    const programs = [
-      "sh",
-      "mkfifo",
-      "rm",
-      "rmdir",
-      "mv",
-      "cat",
-      "sleep",
-      "grep",
-      "tail",
-      "tr",
-      "chmod",
-      "setpriv",
-      "true",
-    ];
-    for (const name of [...programs, "Xvfb", "x11vnc", "xkbcomp", "openbox"]) symlinkSync(where(name), join(bin, name));
+    makePath(bin, "chmod", "true", "Xvfb", "x11vnc", "openbox");
   });
   after(() => {
     rmSync(root, { recursive: true, force: true });

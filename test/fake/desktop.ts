@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { OpenAgentError } from "../../src/base/errors.ts";
 import type { Broker, Viewer } from "../../src/desktop/broker.ts";
@@ -77,6 +77,13 @@ export async function pictureOf(mcp: McpClient, tool: string, args: object): Pro
 /** The path of a program of this machine. */
 export function where(name: string): string {
   return pathsOf(name)[0] ?? assert.fail(`There is no ${name} here`);
+}
+
+/** Makes the folder `bin` a PATH with these programs of this machine, and with what every display needs to be started. */
+export function makePath(bin: string, ...names: string[]): void {
+  const always = ["sh", "mkfifo", "rm", "rmdir", "mv", "cat", "sleep", "grep", "tail", "tr", "setpriv", "xkbcomp"];
+  mkdirSync(bin);
+  for (const name of [...always, ...names]) symlinkSync(where(name), join(bin, name));
 }
 
 function pathsOf(name: string): string[] {
