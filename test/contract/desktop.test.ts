@@ -18,7 +18,16 @@ import { Keyboard } from "../../src/desktop/keyboard.ts";
 import { encodePng } from "../../src/desktop/png.ts";
 import { RfbClient } from "../../src/desktop/rfb.ts";
 import { makeBed, opencodeBinary, repository, script, transcriptOf, untilTurns } from "../fake/bed.ts";
-import { hasKeyboard, missingPrograms, pictureOf, table, unlessMissing, watcher, where } from "../fake/desktop.ts";
+import {
+  hasKeyboard,
+  isLeft,
+  missingPrograms,
+  pictureOf,
+  table,
+  unlessMissing,
+  watcher,
+  where,
+} from "../fake/desktop.ts";
 import { startMcp } from "../fake/mcpClient.ts";
 import { runs } from "../fake/toolBed.ts";
 import { buildExtension } from "../host/built.ts";
@@ -218,11 +227,11 @@ describe(unlessMissing("a desktop", missing), function () {
     assert.equal(new Set(displays.map(({ name }) => name)).size, 3);
     const holds = await Promise.all(folders.map((folder) => holdDisplay(folder)));
     await endDisplay(folders[0] ?? "");
-    assert.ok(!isThere(displays[0]));
+    assert.ok(displays[0] && !isLeft(displays[0]));
     for (const display of displays.slice(1)) (await RfbClient.to(display.socket)).dispose();
     for (const hold of holds) hold?.dispose();
     await eventually(
-      () => displays.some(isThere),
+      () => displays.some(isLeft),
       (found) => !found,
       5000,
     );
@@ -238,14 +247,14 @@ describe(unlessMissing("a desktop", missing), function () {
     const display = await start(folder, 30);
     (await holdDisplay(folder))?.dispose();
     await sleep(300);
-    assert.ok(isThere(display));
+    assert.ok(isLeft(display));
     assert.deepEqual(readDisplay(folder), display);
     const again = await holdDisplay(folder);
     assert.ok(again && (await keepDisplay(folder, 0)));
-    assert.ok(isThere(display), "as long as it is held");
+    assert.ok(isLeft(display), "as long as it is held");
     again.dispose();
     await eventually(
-      () => isThere(display),
+      () => isLeft(display),
       (found) => !found,
       5000,
     );
@@ -260,7 +269,7 @@ describe(unlessMissing("a desktop", missing), function () {
     await sleep(300);
     rmSync(folder, { recursive: true });
     await eventually(
-      () => isThere(display),
+      () => isLeft(display),
       (is) => !is,
       15_000,
     );
@@ -279,12 +288,12 @@ describe(unlessMissing("a desktop", missing), function () {
       });
       await new Promise((resolve) => owner.stdout.once("data", resolve));
       const display = readDisplay(folder);
-      assert.ok(display && isThere(display));
+      assert.ok(display && isLeft(display));
       return { folder, owner, display, guard: parentOf(display.pid) };
     };
     const gone = async (folder: string, display: Display, guard: number) => {
       await eventually(
-        () => [isThere(display), runs(guard), holders(folder).length > 0],
+        () => [isLeft(display), runs(guard), holders(folder).length > 0],
         (found) => !found.some(Boolean),
         8000,
       );
@@ -330,7 +339,7 @@ describe(unlessMissing("a desktop", missing), function () {
       const next = await start(folder);
       await holdDisplay(folder);
       await endDisplay(folder);
-      assert.ok(!isThere(display) && !isThere(next));
+      assert.ok(!isLeft(display) && !isLeft(next));
     });
   });
 
@@ -456,13 +465,6 @@ describe(unlessMissing("a desktop", missing), function () {
     }
   });
 });
-
-/** Whether anything of a display is left: its process, its socket or its lock. */
-function isThere(display: Display | undefined): boolean {
-  if (!display) return false;
-  const number = display.name.slice(1);
-  return [`/tmp/.X11-unix/X${number}`, `/tmp/.X${number}-lock`].some((path) => existsSync(path)) || runs(display.pid);
-}
 
 function parentOf(pid: number): number {
   return Number(execFileSync("ps", ["-o", "ppid=", "-p", String(pid)], { encoding: "utf8" }));

@@ -3,9 +3,12 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { OpenAgentError } from "../../src/base/errors.ts";
+import { readTextIfPresent } from "../../src/base/files.ts";
 import type { Broker, Viewer } from "../../src/desktop/broker.ts";
+import type { Display } from "../../src/desktop/display.ts";
 import { eventually } from "../host/eventually.ts";
 import type { McpClient } from "./mcpClient.ts";
+import { runs } from "./toolBed.ts";
 
 /** Which of these programs are not on PATH. */
 export function missingPrograms(...names: string[]): string[] {
@@ -103,6 +106,15 @@ export function table(name: string): string[][] {
 export function socketsOf(pid: number): string[] {
   const links = execFileSync("sh", ["-c", `readlink /proc/${String(pid)}/fd/* || true`], { encoding: "utf8" });
   return [...links.matchAll(/^socket:\[(\d+)\]$/gm)].map(([, inode]) => inode ?? "");
+}
+
+/** Whether anything of a display is left: its process, its lock or its socket. Its number may be another's by now. */
+export function isLeft({ name, pid }: Display): boolean {
+  const [lock, socket] = [`/tmp/.X${name.slice(1)}-lock`, `/tmp/.X11-unix/X${name.slice(1)}`];
+  const holder = () => readTextIfPresent(lock)?.trim();
+  if (runs(pid) || holder() === String(pid)) return true;
+  // A server has its lock before its socket, and after it; so a socket without one is nobody's.
+  return existsSync(socket) && holder() === undefined && existsSync(socket);
 }
 
 /** The processes that have a display's folder on their command line or in their environment. */
