@@ -17,6 +17,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import * as changes from "./fileDiff.ts";
 import * as logins from "./logins.ts";
+import { Hiding, type Hidden } from "./hiding.ts";
 import { newMemory, normalise, rememberGap, sessionInfo, type RawEvent } from "./normalise.ts";
 import { commandBody, promptBody } from "./promptParts.ts";
 import type { Connection } from "./connection.ts";
@@ -171,11 +172,15 @@ function rootOf(directory: string): string {
   }
 }
 
-/** Reads the events of protocol V1 for one mission, which works in `directory`. */
-export function translatorV1(directory: string): Translator {
+/**
+ * Reads the events of protocol V1 for one mission, which works in `directory`.
+ * @param hidden what must not be in any event, at this moment
+ */
+export function translatorV1(directory: string, hidden: () => readonly Hidden[] = () => []): Translator {
   const memory = newMemory(directory, rootOf(directory));
+  const hiding = new Hiding(hidden);
   return {
-    translate: (event, now, source) => normalise(memory, event, now, source),
+    translate: (event, now, source) => normalise(memory, hiding.of(event), now, source),
     markGap: () => {
       rememberGap(memory);
     },

@@ -6,7 +6,6 @@ import type { Logger } from "../base/log.ts";
 import { watchFolder } from "../base/watchFolder.ts";
 import { libraryVersion } from "../library/version.ts";
 import type { Choices, Engine } from "../opencode/engine.ts";
-import { translatorV1 } from "../opencode/engineV1.ts";
 import { parentOf, sessionOf, type RawEvent } from "../opencode/normalise.ts";
 import type { StreamSignal } from "../opencode/stream.ts";
 import type { EventBody } from "../protocol/event.ts";
@@ -74,11 +73,10 @@ export class Leader implements Disposable {
     this.#context = {
       store: options.store,
       log: options.log,
-      translator: translatorV1,
+      translator: (head) => this.workspaces.secrets.translator(head),
       publish: (stored, before) => {
         this.#publish(stored, before);
       },
-      hideSecrets: ({ workspaceId = "" }, body) => this.workspaces.secrets.hide(workspaceId, body),
       ensureEngine: (server) => this.engines.ensure(server),
       connectedEngine: (server) => this.engines.connected(server),
       admit: (missionId) => this.#admit(missionId),

@@ -60,7 +60,7 @@ export class MissionRunner {
     this.missionId = head.id;
     this.#context = context;
     this.#head = head;
-    this.#translator = context.translator(head.directory);
+    this.#translator = context.translator(head);
     this.#translator.seed(context.store.snapshot(head.id, 20).view);
     this.#incoming = new Coalescer((events) => {
       this.#store(events);
@@ -164,16 +164,12 @@ export class MissionRunner {
   #store(events: readonly EventBody[]): void {
     if (this.#disposed) return;
     try {
-      const news = this.#hidden(events).filter((event) => !delivery.isEcho(event));
+      const news = events.filter((event) => !delivery.isEcho(event));
       this.#record(...news, ...this.#confirmation(news));
     } catch (error) {
       this.#lostEvents++;
       this.#context.onStoreFault(error);
     }
-  }
-
-  #hidden<Body extends EventBody>(events: readonly Body[]): Body[] {
-    return events.map((event) => this.#context.hideSecrets(this.#head, event));
   }
 
   /** The message that is being sent was seen at OpenCode. */
@@ -272,8 +268,7 @@ export class MissionRunner {
       const { snapshot, stored } = await fetchSnapshot(engine, session, this.#head, this.#context.store);
       this.#incoming.flush();
       const now = Date.now();
-      const events = snapshot.events.flatMap((raw) => this.#translator.translate(raw, now, "rest").events);
-      const translated = this.#hidden(events);
+      const translated = snapshot.events.flatMap((raw) => this.#translator.translate(raw, now, "rest").events);
       this.#store(missedEvents({ snapshot, translated, touched, head: this.#head, stored: stored() }));
       return snapshot.busy;
     } finally {

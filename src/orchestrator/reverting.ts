@@ -1,7 +1,6 @@
 import { existsSync, rmSync } from "node:fs";
 import { OpenAgentError } from "../base/errors.ts";
 import type { SessionRef } from "../opencode/engine.ts";
-import { translatorV1 } from "../opencode/engineV1.ts";
 import type { ChangedFile, Changes, RevertReport } from "../protocol/changes.ts";
 import type { EventBody, TurnReverted } from "../protocol/event.ts";
 import { isRunning, type MissionHead } from "../protocol/mission.ts";
@@ -70,7 +69,7 @@ export async function forkMission(leader: Leader, missionId: string, after: stri
   const engine = await leader.engineOf(head);
   const sessionId = await engine.fork(session, before);
   const { events } = await engine.snapshot({ ...session, sessionId });
-  const translator = translatorV1(head.directory);
+  const translator = leader.workspaces.secrets.translator(head);
   const now = Date.now();
   const history = events.flatMap((raw) => translator.translate(raw, now, "rest").events);
   const { agent, model } = head;

@@ -1,6 +1,5 @@
 import type { Logger } from "../base/log.ts";
 import type { Engine, Translator } from "../opencode/engine.ts";
-import type { EventBody } from "../protocol/event.ts";
 import type { MissionHead, PermissionRequest } from "../protocol/mission.ts";
 import type { AllowedBy } from "../protocol/permission.ts";
 import type { Appended, Store } from "../store/store.ts";
@@ -11,11 +10,10 @@ import type { DeskContext } from "./requestDesk.ts";
 export interface RunnerContext {
   readonly store: Store;
   readonly log: Logger;
-  translator(directory: string): Translator;
+  /** What reads OpenCode's events of a mission, without the secrets of its workspace. */
+  translator(head: MissionHead): Translator;
   /** Tells the others what was stored. */
   publish(stored: Appended, before: MissionHead): void;
-  /** An event without the secrets of the mission's workspace. */
-  hideSecrets<Body extends EventBody>(head: MissionHead, body: Body): Body;
   /** The engine of a server, as a mission's head names it, started if need be. */
   ensureEngine(server: string): Promise<Engine>;
   /** The same engine if its stream is open. */

@@ -1,6 +1,10 @@
 import { z } from "zod";
 import { OpenAgentError } from "../base/errors.ts";
 import { readTextIfPresent, writePrivateFile } from "../base/files.ts";
+import type { Translator } from "../opencode/engine.ts";
+import { translatorV1 } from "../opencode/engineV1.ts";
+import type { Hidden } from "../opencode/hiding.ts";
+import type { MissionHead } from "../protocol/mission.ts";
 import type { Workspace } from "../protocol/workspace.ts";
 
 /** Keeps the user's secrets on this machine: the editor's secret storage, or a file that only he can read. */
@@ -72,19 +76,16 @@ export class WorkspaceSecrets {
     this.#known.set(id, value === undefined ? others : { ...others, [name]: value });
   }
 
-  /** Takes a workspace's secrets out of all texts of a value, as far as they are whole in one. */
-  hide<T>(workspaceId: string, value: T): T {
-    const secrets = Object.entries(this.#known.get(workspaceId) ?? {}).filter(
-      ([, secret]) => secret.length >= shortestHidden,
-    );
-    const within = (inner: unknown): unknown => {
-      if (typeof inner === "string")
-        return secrets.reduce((text, [name, secret]) => text.replaceAll(secret, `[secret ${name}]`), inner);
-      if (Array.isArray(inner)) return inner.map(within);
-      if (typeof inner !== "object" || inner === null) return inner;
-      return Object.fromEntries(Object.entries(inner).map(([key, entry]) => [key, within(entry)]));
-    };
-    return secrets.length === 0 ? value : (within(value) as T);
+  /** What reads OpenCode's events of a mission, without the secrets of its workspace. */
+  translator({ directory, workspaceId = "" }: MissionHead): Translator {
+    return translatorV1(directory, () => this.hidden(workspaceId));
+  }
+
+  /** The values of a workspace that must not be seen, as far as they are known to this process. */
+  hidden(workspaceId: string): Hidden[] {
+    return Object.entries(this.#known.get(workspaceId) ?? {})
+      .filter(([, secret]) => secret.length >= shortestHidden)
+      .map(([name, text]) => ({ text, shownAs: `[secret ${name}]` }));
   }
 }
 

@@ -20,6 +20,7 @@ import {
   makeBed,
   repository,
   script,
+  texts,
   transcriptOf,
   until,
   untilTurns,
@@ -176,11 +177,21 @@ describe("what agents know", function () {
     const selection = { skills: ["farewell"], commands: [], tools: ["adding", "gone"] };
     await core.run("updateWorkspace", { workspaceId, selection, environment: { COLOUR: "blue" } });
     await core.run("setWorkspaceSecret", { workspaceId, name: "DEPLOY_KEY", value: "hush-hush-42" });
-    const text = script(bash('echo "$COLOUR ${#DEPLOY_KEY}"'), { text: "." });
+    const said = { text: "It is hush-hush-42, no less.", chunk: 4, delay: 30 };
+    const text = script(bash('echo "$COLOUR ${#DEPLOY_KEY}"'), said);
     const { id, server } = await core.run("createMission", { text, workspaceId });
     assert.equal(server, `workspace:${workspaceId}`);
+    const pieces: string[] = [];
+    core.watch(id, 0, ({ events }) => {
+      for (const { body } of events) if (body.type === "text_delta") pieces.push(body.text);
+    });
     await untilTurns(core, id, 1, 60_000);
     assert.match(output(id), /blue 12/);
+    // Also while it was said in pieces that are shorter than it.
+    assert.ok(pieces.length > 2 && "It is [secret DEPLOY_KEY], no less.".startsWith(pieces.join("")), pieces.join("|"));
+    assert.ok(texts(core, id).includes("It is [secret DEPLOY_KEY], no less."));
+    const fork = await core.run("forkMission", { missionId: id });
+    assert.ok(texts(core, fork.id).includes("It is [secret DEPLOY_KEY], no less."));
     const { parts, problems } = await core.run("generatedConfiguration", { workspaceId });
     const chosen = ["skills/farewell", "agents/reviewer", "tools/adding", "rules/style", "mcps/idle"];
     assert.deepEqual([names(parts), names(problems)], [chosen, ["tools/gone"]]);

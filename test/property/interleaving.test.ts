@@ -81,9 +81,8 @@ class World {
       {
         store: this.store,
         log: silentLogger,
-        translator: translatorV1,
+        translator: ({ directory }) => translatorV1(directory),
         publish: ({ events, prev, seq }) => this.#publish({ missionId: "m", prev, seq, events }),
-        hideSecrets: (_head, body) => body,
         ensureEngine: () => Promise.resolve(engine),
         connectedEngine: () => engine,
         admit: () => true,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Hiding } from "../../src/opencode/hiding.ts";
 import { fileSecrets, WorkspaceSecrets } from "../../src/orchestrator/secrets.ts";
 import type { Workspace } from "../../src/protocol/workspace.ts";
 
@@ -41,18 +42,25 @@ describe("secrets of workspaces", () => {
     await assert.rejects(secrets.environment(box("TOKEN")), { code: "workspace_not_ready", message: /TOKEN of box/ });
   });
 
-  it("are taken out of all texts of what happens in their workspace alone", async () => {
+  it("are known to those who hide them when they are long enough to be told from other words", async () => {
     const secrets = new WorkspaceSecrets(fileSecrets(path));
     await secrets.set("b", "TOKEN", "se.cret");
     await secrets.set("b", "SHORT", "abc");
     assert.deepEqual(await secrets.environment(box("TOKEN", "SHORT")), { TOKEN: "se.cret", SHORT: "abc" });
-    const event = { text: "se.cret abc se-cret", inner: [{ "se.cret": "(se.cret)" }, 7, undefined] };
-    assert.deepEqual(secrets.hide("b", event), {
-      text: "[secret TOKEN] abc se-cret",
-      inner: [{ "se.cret": "([secret TOKEN])" }, 7, undefined],
-    });
-    assert.equal(secrets.hide("other", event), event);
+    assert.deepEqual(secrets.hidden("b"), [{ text: "se.cret", shownAs: "[secret TOKEN]" }]);
+    assert.deepEqual(secrets.hidden("other"), []);
     await secrets.set("b", "TOKEN", undefined);
-    assert.deepEqual(secrets.hide("b", event), event);
+    assert.deepEqual(secrets.hidden("b"), []);
+  });
+
+  it("are taken out of all that an event says, whatever stands in them", () => {
+    const hiding = new Hiding(() => [{ text: "se.cret$&", shownAs: "[$& TOKEN]" }]);
+    const properties = { text: "se.cret$& se-cret", inner: [{ "a se.cret$&": "(se.cret$&)" }, 7, undefined] };
+    assert.deepEqual(hiding.of({ id: "e", type: "todo.updated", properties }).properties, {
+      text: "[$& TOKEN] se-cret",
+      inner: [{ "a [$& TOKEN]": "([$& TOKEN])" }, 7, undefined],
+    });
+    const event = { id: "e", type: "todo.updated", properties };
+    assert.equal(new Hiding(() => []).of(event), event);
   });
 });
