@@ -2,8 +2,13 @@ import type { Readable } from "node:stream";
 
 /** Bytes that wait to be read before the stream is told to stop, and the most that are asked for at once. */
 const [mostWaiting, mostAtOnce] = [4 * 2 ** 20, 2 ** 20];
+/** Milliseconds after which everything else of the process has its turn, though there is more to be read. */
+const mostMs = 10;
 
-/** Reads a stream by counts of bytes. One reader at a time. What is asked for after the end is an error. */
+/**
+ * Reads a stream by counts of bytes. One reader at a time. What is asked for after the end is an error. What is there
+ * already is read without waiting, but not for longer than `mostMs` on end: what its reader does with it is counted too.
+ */
 export class ByteReader {
   readonly #stream: Readable;
   #chunks: Buffer[] = [];
@@ -12,6 +17,8 @@ export class ByteReader {
   #waiting = 0;
   #end: Error | undefined;
   #wake: (() => void) | undefined;
+  /** When something else had its turn, as far as is known. */
+  #turnAt = performance.now();
 
   constructor(stream: Readable) {
     this.#stream = stream;
@@ -64,6 +71,10 @@ export class ByteReader {
   }
 
   async #pass(count: number, use: (piece: Buffer) => void): Promise<void> {
+    if (performance.now() - this.#turnAt > mostMs) {
+      await new Promise((resolve) => setImmediate(resolve));
+      this.#turnAt = performance.now();
+    }
     for (let left = count; left > 0;) {
       const chunk = this.#chunks[this.#first];
       if (chunk === undefined) {

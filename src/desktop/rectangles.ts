@@ -7,6 +7,8 @@ export interface Screen extends Pixels {
   drawn: number;
   /** Rectangles that were drawn, all together. */
   painted: number;
+  /** How many times the whole screen could have been drawn with what this update has drawn; set to 0 before each. */
+  spent: number;
   /** The id of its first monitor, where the server can change its size. */
   layout: number | undefined;
   /** Where a program has put the pointer, if it has since the last move of ours. */
@@ -15,6 +17,9 @@ export interface Screen extends Pixels {
 
 /** Pixels of a side, and of a screen as a whole. */
 const [longestSide, mostPixels] = [16_384, 8192 * 4320];
+
+/** How many times an update may draw the whole screen; one that tells what has changed does it once or twice. */
+const mostSpent = 8;
 
 /** The kinds of rectangles that are understood. */
 const kinds = { raw: 0, copy: 1, desktopSize: -223, lastRect: -224, cursor: -239, extendedSize: -308 } as const;
@@ -31,6 +36,7 @@ export function resized(screen: Screen | undefined, width: number, height: numbe
     data: Buffer.alloc(0),
     drawn: 0,
     painted: 0,
+    spent: 0,
     layout: undefined,
     pointer: undefined,
   };
@@ -40,7 +46,16 @@ export function resized(screen: Screen | undefined, width: number, height: numbe
     const from = 4 * row * now.width;
     data.set(now.data.subarray(from, from + 4 * Math.min(width, now.width)), 4 * row * width);
   }
-  return Object.assign(now, { width, height, data, drawn: 0 });
+  Object.assign(now, { width, height, data, drawn: 0 });
+  spend(now, width, height);
+  return now;
+}
+
+/** To make a screen of another size is as much work as to draw it. */
+function spend(screen: Screen, width: number, height: number): void {
+  screen.spent += (width * height) / (screen.width * screen.height);
+  if (screen.spent > mostSpent)
+    throw new Error(`one update drew the whole screen more than ${String(mostSpent)} times`);
 }
 
 /** Reads a rectangle of an update and draws it; false when it says that it is the last. */
@@ -52,6 +67,8 @@ export async function readRectangle(reader: ByteReader, screen: Screen): Promise
   switch (kind) {
     case kinds.raw:
       inside(screen, x, y, width, height);
+      spend(screen, width, height);
+      if (width === 0) return true;
       for (let row = y; row < y + height; row++)
         await reader.fill(screen.data, 4 * (row * screen.width + x), 4 * width);
       screen.drawn += width * height;
@@ -62,6 +79,8 @@ export async function readRectangle(reader: ByteReader, screen: Screen): Promise
       const [fromX, fromY] = [from.readUInt16BE(0), from.readUInt16BE(2)];
       inside(screen, x, y, width, height);
       inside(screen, fromX, fromY, width, height);
+      spend(screen, width, height);
+      if (width === 0) return true;
       copy(screen, { x, y, width, height }, fromX, fromY);
       screen.drawn += width * height;
       screen.painted++;

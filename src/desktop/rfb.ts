@@ -212,6 +212,7 @@ export class RfbClient {
 
   async #listen(): Promise<never> {
     for (;;) {
+      if (this.#error) throw this.#error;
       const type = await this.#reader.byte();
       if (type === 0) {
         await this.#readUpdate();
@@ -227,7 +228,12 @@ export class RfbClient {
 
   async #readUpdate(): Promise<void> {
     const count = (await this.#reader.take(3)).readUInt16BE(1);
-    for (let index = 0; index < count; index++) if (!(await readRectangle(this.#reader, this.#screen))) return;
+    this.#screen.spent = 0;
+    for (let index = 0; index < count; index++) {
+      // What has come is not drawn any more when nobody looks.
+      if (this.#error) throw this.#error;
+      if (!(await readRectangle(this.#reader, this.#screen))) return;
+    }
   }
 
   async #readText(): Promise<void> {

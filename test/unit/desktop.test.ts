@@ -3,6 +3,7 @@ import { createCipheriv } from "node:crypto";
 import { duplexPair, type Duplex } from "node:stream";
 import { crc32, inflateSync } from "node:zlib";
 import fc from "fast-check";
+import { sleep } from "../../src/base/async.ts";
 import { OpenAgentError } from "../../src/base/errors.ts";
 import { parseSize } from "../../src/desktop/display.ts";
 import { keyOfCharacter, keysOfChord, keysOfText } from "../../src/desktop/keys.ts";
@@ -135,6 +136,23 @@ function end(client: RfbClient): Promise<OpenAgentError> {
   });
 }
 
+/** How often the rest of the process had its turn, and the longest that it waited for one in milliseconds. */
+function countTurns(): { count: () => number; longest: () => number; stop: () => void } {
+  let [count, longest, last] = [0, 0, performance.now()];
+  let next: NodeJS.Immediate;
+  const turn = () => {
+    const now = performance.now();
+    [count, longest, last] = [count + 1, Math.max(longest, now - last), now];
+    next = setImmediate(turn);
+  };
+  next = setImmediate(turn);
+  return {
+    count: () => count,
+    longest: () => Math.max(longest, performance.now() - last),
+    stop: () => clearImmediate(next),
+  };
+}
+
 describe("an RFB client", () => {
   it("draws what comes, raw and copied, with overlaps", async () => {
     const { client, server } = await served();
@@ -250,6 +268,11 @@ describe("an RFB client", () => {
       [update(rectangle(0, 0, 4, 3, 5)), /unknown kind 5/],
       [update(rectangle(1, 0, 4, 3, 0)), /outside of the screen/],
       [update(rectangle(0, 0, 2, 2, 1, numbers(2, 3, 3))), /outside of the screen/],
+      [
+        update(...Array<Buffer>(9).fill(rectangle(0, 0, 4, 3, 1, numbers(2, 0, 0)))),
+        /drew the whole screen more than 8/,
+      ],
+      [update(...[4, 5, 4, 5, 4, 5, 4, 5, 4, 5].map((side) => rectangle(0, 0, side, 3, -223))), /more than 8 times/],
       [update(rectangle(0, 0, 65_535, 65_535, -223)), /65535x65535 was offered/],
       [update(rectangle(0, 0, 65_535, 65_535, -239)), /pointer was too large/],
       [Buffer.concat([numbers(1, 3, 0, 0, 0), numbers(4, 0x7fffffff)]), /text was too long/],
@@ -262,12 +285,42 @@ describe("an RFB client", () => {
     }
   });
 
+  const large = Buffer.concat([hello, numbers(1, 1, 1), numbers(4, 0), initial(2048, 2048)]);
+  const copies = (count: number) => Array<Buffer>(count).fill(rectangle(0, 1, 2048, 2047, 1, numbers(2, 0, 0)));
+
+  it("leaves the process to others too while it has much to do, and stops when it is not wanted any more", async function () {
+    this.timeout(30_000);
+    for (const [bytes, least] of [
+      [Buffer.concat(Array<Buffer>(13).fill(update(...copies(8)))), 5],
+      [Buffer.alloc(2 ** 18, 2), 5],
+    ] as const) {
+      const { client, server } = await served(large);
+      const over = end(client);
+      const turns = countTurns();
+      server.write(Buffer.concat([bytes, numbers(1, 77)]));
+      assert.match((await over).message, /unknown type 77/);
+      turns.stop();
+      assert.ok(turns.count() >= least, String(turns.count()));
+    }
+    const { client, server } = await served(large);
+    server.write(Buffer.concat(Array<Buffer>(100).fill(update(...copies(8)))));
+    await client.changes(5000);
+    client.dispose();
+    const { data } = client.pixels;
+    data[0] = 77;
+    const turns = countTurns();
+    await eventually(turns.count, (count) => count > 3);
+    turns.stop();
+    assert.equal(data[4 * 2048], 0, "nothing is drawn for nobody");
+  });
+
   it("outlives no server, and no server makes it fail otherwise", async () => {
     const sizes = fc.integer({ min: 0, max: 65_535 });
     const kind = fc.oneof(fc.constantFrom(0, 1, -223, -224, -239, -308, 0x574d5666), fc.integer());
     const small = fc.integer({ min: 0, max: 5 });
+    const side = fc.oneof(small, sizes);
     const rectangles = fc
-      .tuple(fc.oneof(small, sizes), fc.oneof(small, sizes), fc.oneof(small, sizes), fc.oneof(small, sizes), kind)
+      .tuple(side, side, side, side, kind)
       .map(([x, y, width, height, which]) => rectangle(x, y, width, height, which | 0));
     const piece = fc.oneof(
       rectangles.map((one) => update(one)),
@@ -290,6 +343,34 @@ describe("an RFB client", () => {
         },
       ),
       { numRuns: 400 },
+    );
+  });
+
+  it("outlives servers with a large screen that say much at once, and nothing waits for them", async function () {
+    this.timeout(60_000);
+    const part = fc.constantFrom(0, 1, 1024, 2047);
+    const kind = fc.constantFrom(0, 1, -223, -308, 0x574d5666);
+    const many = fc.tuple(part, part, part, part, kind, fc.constantFrom(1, 7, 100, 20_000), fc.boolean());
+    type Part = [x: number, y: number, width: number, height: number, kind: number, count: number, isOne: boolean];
+    const bytesOf = ([x, y, width, height, which, count, isOne]: Part) => {
+      // What is drawn is on the screen.
+      const place = [Math.min(x, 2047 - width), Math.min(y, 2047 - height)] as const;
+      const pieces = Array<Buffer>(count).fill(rectangle(...place, width, height, which, numbers(2, 0, 0)));
+      return isOne ? update(...pieces) : Buffer.concat(pieces.map((piece) => update(piece)));
+    };
+    await fc.assert(
+      fc.asyncProperty(fc.array(many, { minLength: 1, maxLength: 3 }), async (parts) => {
+        const { client, server } = await served(large);
+        const turns = countTurns();
+        server.write(Buffer.concat(parts.map(bytesOf)));
+        server.end();
+        await Promise.race([end(client), sleep(100)]);
+        client.dispose();
+        const waited = turns.longest();
+        turns.stop();
+        assert.ok(waited < 2000, `nothing else had a turn for ${String(waited)} ms`);
+      }),
+      { numRuns: 100 },
     );
   });
 });
