@@ -58,14 +58,15 @@ class Connection {
   constructor(
     core: Core,
     encoder: JpegEncoder,
-    { id, folder }: FoundDesktop,
+    desktop: FoundDesktop,
     wishes: Wishes,
     { raw }: WSContext<WebSocketLike>,
   ) {
     if (!(raw instanceof WebSocket)) throw new OpenAgentError("internal", "The socket of a desktop's stream is none.");
     this.#socket = raw;
+    const { id } = desktop;
     const connect = () => core.desktops.connect(id);
-    this.#hand = new PassingHand(folder, connect);
+    this.#hand = new PassingHand(desktop, connect);
     this.#pictures = new PictureStream({
       connect,
       exists: () => core.desktops.list().some((desktop) => desktop.id === id),

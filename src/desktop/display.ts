@@ -1,22 +1,13 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import {
-  closeSync,
-  constants,
-  existsSync,
-  fstatSync,
-  lstatSync,
-  openSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, constants, existsSync, fstatSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { sleep } from "../base/async.ts";
 import { OpenAgentError, systemCode } from "../base/errors.ts";
 import { privateFolder, readTextIfPresent } from "../base/files.ts";
 import { toDisposable, type Disposable } from "../base/lifetime.ts";
 import { accessibilityVariables, guardCommand, longestSocketPath } from "./guard.ts";
+import { lookAt, readPlainFile } from "./plainFile.ts";
 import { windowManagerStarts } from "./x11.ts";
 
 /** What a display is, as its guard has written it into the display's folder. */
@@ -98,8 +89,8 @@ export async function startDisplay(options: DisplayOptions): Promise<Display> {
 
 /** The display whose folder this is, if it is there; whether it still runs shows when somebody holds it. */
 export function readDisplay(folder: string): Display | undefined {
-  const text = readPlain(join(folder, "display"));
-  return text === undefined ? undefined : parseDisplay(folder, text);
+  const text = readPlainFile(join(folder, "display"));
+  return text && parseDisplay(folder, text.toString());
 }
 
 /**
@@ -109,26 +100,19 @@ export function readDisplay(folder: string): Display | undefined {
 export function seenDisplay(
   folder: string,
 ): { display: Display; owner: string | undefined; since: number } | undefined {
-  const inFolder = (name: string) => lstatSync(join(folder, name), { throwIfNoEntry: false });
-  if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return undefined;
+  const inFolder = (name: string) => lookAt(join(folder, name));
+  if (lookAt(folder)?.isDirectory() !== true) return undefined;
   if (inFolder("vnc.sock")?.isSocket() !== true || inFolder("hold")?.isFIFO() !== true) return undefined;
   const display = readDisplay(folder);
   const since = inFolder("display")?.mtimeMs;
-  return display && since !== undefined ? { display, owner: readPlain(join(folder, "owner")), since } : undefined;
+  return display && since !== undefined
+    ? { display, owner: readPlainFile(join(folder, "owner"))?.toString(), since }
+    : undefined;
 }
 
 /** Writes down whose display it is, for those who list displays. */
 export function ownDisplay(folder: string, owner: string): void {
   writeFileSync(join(folder, "owner"), owner, { mode: 0o600 });
-}
-
-/** Bytes of the small files in a display's folder. */
-const longestPlain = 4096;
-
-/** The text of a small file, not of what a link leads to; undefined where there is none. */
-function readPlain(path: string): string | undefined {
-  const found = lstatSync(path, { throwIfNoEntry: false });
-  return found?.isFile() === true && found.size <= longestPlain ? readTextIfPresent(path) : undefined;
 }
 
 /** Keeps a display until the end of what is returned, or of this process. Undefined when it does not run any more. */

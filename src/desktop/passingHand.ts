@@ -14,7 +14,7 @@ const mostWaiting = 200;
 /** What a hand has of a display. */
 export interface Grip {
   client: RfbClient;
-  /** Where the display's own socket cannot be reached, there is none. */
+  /** Where the X server's own socket cannot be reached, there is none. */
   keyboard: Keyboard | undefined;
   /** Aborts when the hand is taken away for good. */
   signal: AbortSignal;
@@ -25,9 +25,19 @@ interface FirmGrip extends Grip {
   taken: Disposable;
 }
 
+/** A display that the hand is on. */
+export interface HandledDisplay {
+  folder: string;
+  /**
+   * It runs in a container: its X server's own socket is not there for us, and what it calls itself may be the name of a
+   * display of this machine.
+   */
+  isContained: boolean;
+}
+
 /** The user's hand on a display, for as long as something is done with it and for a moment after. */
 export class PassingHand implements Disposable {
-  readonly #folder: string;
+  readonly #display: HandledDisplay;
   readonly #connect: () => Promise<RfbClient>;
   readonly #lifetime = new Lifetime();
   readonly #rest = this.#lifetime.add(new Timer());
@@ -35,9 +45,9 @@ export class PassingHand implements Disposable {
   #waiting = 0;
   #grip: FirmGrip | undefined;
 
-  /** `folder` is that of the display, and `connect` makes a connection that is the hand's. */
-  constructor(folder: string, connect: () => Promise<RfbClient>) {
-    [this.#folder, this.#connect] = [folder, connect];
+  /** `connect` makes a connection that is the hand's. */
+  constructor(display: HandledDisplay, connect: () => Promise<RfbClient>) {
+    [this.#display, this.#connect] = [display, connect];
   }
 
   /**
@@ -73,10 +83,11 @@ export class PassingHand implements Disposable {
   }
 
   async #take(): Promise<FirmGrip> {
-    const taken = takeInHand(this.#folder);
+    const { folder, isContained } = this.#display;
+    const taken = takeInHand(folder);
     try {
       const client = await this.#connect();
-      const display = readDisplay(this.#folder);
+      const display = isContained ? undefined : readDisplay(folder);
       const keyboard = display && (await Keyboard.of(display).catch(() => undefined));
       return { client, keyboard, signal: this.#lifetime.signal, taken };
     } catch (error) {

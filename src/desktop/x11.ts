@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { sleep } from "../base/async.ts";
 import { ByteReader } from "./bytes.ts";
+import { readPlainFile } from "./plainFile.ts";
 
 /** A connection to an X server by its own protocol, for the few things that RFB does not tell. */
 export interface XConnection {
@@ -17,12 +17,14 @@ export interface XConnection {
 
 /** Connects to a display with its cookie. Rejects when it is not there or refuses. */
 export async function connectX({ name, authority }: { name: string; authority: string }): Promise<XConnection> {
+  const cookie = readPlainFile(authority)?.subarray(-16);
+  if (!cookie) throw new Error("the display has no cookie");
   const socket = connect(`/tmp/.X11-unix/X${name.slice(1)}`);
   const reader = new ByteReader(socket);
   try {
     const protocol = Buffer.from("MIT-MAGIC-COOKIE-1\0\0", "latin1");
     const head = Buffer.from([0x6c, 0, 11, 0, 0, 0, protocol.length - 2, 0, 16, 0, 0, 0]);
-    socket.write(Buffer.concat([head, protocol, readFileSync(authority).subarray(-16)]));
+    socket.write(Buffer.concat([head, protocol, cookie]));
     const answer = await reader.take(8);
     const said = await reader.take(4 * answer.readUInt16LE(6));
     if (answer.readUInt8(0) !== 1) throw new Error("the display refused its own cookie");

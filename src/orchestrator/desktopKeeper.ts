@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Sequence, Timer } from "../base/async.ts";
 import { describeError, OpenAgentError } from "../base/errors.ts";
@@ -10,7 +10,7 @@ import { endDisplay, keepDisplay } from "../desktop/display.ts";
 import type { RfbClient } from "../desktop/rfb.ts";
 import type { EventBody, MissionEvent, ToolResult } from "../protocol/event.ts";
 import type { Store } from "../store/store.ts";
-import { answers, type Desktops, type FoundDesktop } from "./desktops.ts";
+import { answers, removePlace, type Desktops, type FoundDesktop } from "./desktops.ts";
 
 export interface DesktopKeeperOptions {
   desktops: Desktops;
@@ -84,7 +84,7 @@ export class DesktopKeeper implements Disposable {
       const isDue = this.#isDue(desktop.id);
       if (isDue) await endDisplay(desktop.folder);
       const isGone = (isDue || probes || !this.#known.has(desktop.id)) && !(await answers(desktop.socket));
-      if (isGone) rmSync(desktop.folder, { recursive: true, force: true });
+      if (isGone) removePlace(desktop.folder);
       else found.set(desktop.id, desktop);
     }
     if (probes) desktops.sweep();

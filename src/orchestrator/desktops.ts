@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, rmSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { OpenAgentError, systemCode } from "../base/errors.ts";
@@ -6,6 +6,7 @@ import { Emitter } from "../base/event.ts";
 import type { Disposable } from "../base/lifetime.ts";
 import { Broker, type Viewer, type ViewerOptions } from "../desktop/broker.ts";
 import { seenDisplay, type Display } from "../desktop/display.ts";
+import { lookAt } from "../desktop/plainFile.ts";
 import { encodePng } from "../desktop/png.ts";
 import { RfbClient } from "../desktop/rfb.ts";
 import { readDesktopSettings } from "../library/productSettings.ts";
@@ -42,6 +43,8 @@ export interface DesktopsOptions {
 export interface FoundDesktop extends LiveDesktop {
   folder: string;
   socket: string;
+  /** It runs in a container. */
+  isContained: boolean;
   /** Its agent's session is known, and its mission is not there any more. */
   isOrphan: boolean;
 }
@@ -93,7 +96,7 @@ export class Desktops implements Disposable {
 
   /** Those that run, as pages are told of them: without their places on the disk. */
   live(): LiveDesktop[] {
-    return this.list().map(({ folder: _, socket: __, isOrphan: ___, ...desktop }) => desktop);
+    return this.list().map(({ folder: _, socket: __, isContained: ___, isOrphan: ____, ...desktop }) => desktop);
   }
 
   /** Those of a mission that run. */
@@ -112,8 +115,8 @@ export class Desktops implements Disposable {
   sweep(): void {
     for (const place of entries(this.#options.folder))
       for (const folder of this.#foldersIn(place).map((id) => join(this.#options.folder, place, id))) {
-        const changedAt = lstatSync(folder, { throwIfNoEntry: false })?.mtimeMs ?? Infinity;
-        if (!seenDisplay(folder) && Date.now() - changedAt > leftMs) rmSync(folder, { recursive: true, force: true });
+        const changedAt = lookAt(folder)?.mtimeMs ?? Infinity;
+        if (!seenDisplay(folder) && Date.now() - changedAt > leftMs) removePlace(folder);
       }
   }
 
@@ -150,6 +153,7 @@ export class Desktops implements Disposable {
       startedAt: Math.round(since),
       folder,
       socket: display.socket,
+      isContained: place !== hostPlace,
       isOrphan: owner !== undefined && missionId === undefined,
       ...(own && { missionId: own.id }),
       ...(closesAt !== undefined && { closesAt }),
@@ -217,6 +221,15 @@ export function answers(socket: string): Promise<boolean> {
     // Too many at once is a sign of life.
     probe.once("error", (error) => end(!["ECONNREFUSED", "ENOENT"].includes(systemCode(error) ?? "")));
   });
+}
+
+/** Takes away the folder of a desktop that is gone; not what its container's agent lets nobody take away. */
+export function removePlace(folder: string): void {
+  try {
+    rmSync(folder, { recursive: true, force: true });
+  } catch (error) {
+    if (!["EACCES", "EPERM", "ENOTEMPTY"].includes(systemCode(error) ?? "")) throw error;
+  }
 }
 
 /** When a desktop is closed, if nothing happens until then. */

@@ -15,6 +15,7 @@ import {
 } from "../../src/desktop/display.ts";
 import { typeText } from "../../src/desktop/hands.ts";
 import { Keyboard } from "../../src/desktop/keyboard.ts";
+import { PassingHand } from "../../src/desktop/passingHand.ts";
 import { encodePng } from "../../src/desktop/png.ts";
 import { RfbClient } from "../../src/desktop/rfb.ts";
 import { makeBed, opencodeBinary, repository, script, transcriptOf, untilTurns } from "../fake/bed.ts";
@@ -137,6 +138,14 @@ describe(unlessMissing("a desktop", missing), function () {
         ),
         text,
       );
+    });
+
+    it("has keys to lend for who types into it, unless its X server is not here", async () => {
+      for (const isContained of [false, true]) {
+        const hand = new PassingHand({ folder, isContained }, () => RfbClient.to(display.socket));
+        await hand.use(({ keyboard }) => assert.equal(keyboard === undefined, isContained));
+        hand.dispose();
+      }
     });
 
     it("changes its size at once", async () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, lutimesSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { sleep, waitUntil } from "../../src/base/async.ts";
 import { isInHand } from "../../src/desktop/control.ts";
@@ -20,7 +20,6 @@ import {
   type BedOptions,
 } from "../fake/bed.ts";
 import { missingPrograms, unlessMissing } from "../fake/desktop.ts";
-import { runs } from "../fake/toolBed.ts";
 import { needBackend, processesNamed } from "../fake/workspaces.ts";
 import { eventually } from "../host/eventually.ts";
 import { installationFolder } from "../host/setup.ts";
@@ -291,8 +290,15 @@ describe(unlessMissing("a mission's desktop", missing), function () {
     await sleep(100);
     assert.throws(() => view.control(true), /Another window|File exists|EEXIST/);
     view.dispose();
+    // As if it had been left there for a while.
+    const old = Date.now() / 1000 - 120;
+    for (const name of ["0badf00d", "0badf01d"]) lutimesSync(join(place, name), old, old);
+    core.desktops.sweep();
+    assert.deepEqual(
+      readdirSync(place).filter((name) => name.startsWith("0bad")),
+      [],
+    );
     assert.equal(readFileSync(target, "utf8"), "precious");
-    assert.ok(readdirSync(place).includes("0badf00d"));
-    assert.equal(runs(process.pid), true);
+    assert.ok(existsSync(bed.project));
   }
 });
