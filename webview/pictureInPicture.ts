@@ -13,6 +13,7 @@ export class Floating {
   readonly #video = document.createElement("video");
   readonly #onPause: (isPaused: boolean) => void;
   #stream: MediaStream | undefined;
+  #isOpening = false;
 
   /** @param onPause the user has stopped the picture in the window, or lets it go on */
   constructor(onPause: (isPaused: boolean) => void) {
@@ -32,8 +33,13 @@ export class Floating {
     if (this.isOpen.value) this.#onPause(isPaused);
   }
 
-  /** Opens the window; the user must just have clicked. Rejects where the browser does not let it. */
+  /**
+   * Opens the window; the user must just have clicked. Rejects where the browser does not let it. While it is being opened,
+   * another click does nothing.
+   */
   async open(canvas: HTMLCanvasElement): Promise<void> {
+    if (this.#isOpening) return;
+    this.#isOpening = true;
     this.#drop();
     this.#stream = canvas.captureStream(rate);
     this.#video.srcObject = this.#stream;
@@ -47,6 +53,7 @@ export class Floating {
       this.#drop();
       throw error;
     } finally {
+      this.#isOpening = false;
       window.clearTimeout(again);
     }
   }
