@@ -2,7 +2,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { desktopQualities, type LiveDesktop } from "../src/protocol/desktop.ts";
 import type { DesktopCommand } from "../src/protocol/desktopPage.ts";
 import type { DesktopScreen } from "./desktopScreen.ts";
-import { act, desktopTrouble, hide, layout, live, screen, setLayout, show, shown } from "./desktopState.ts";
+import { act, desktopTrouble, hide, layout, live, retry, screen, setLayout, show, shown } from "./desktopState.ts";
 import { post } from "./host.ts";
 import { Icon } from "./icon.tsx";
 import { canFloat } from "./pictureInPicture.ts";
@@ -17,7 +17,7 @@ export function DesktopPane({ canAct }: { canAct: boolean }) {
       <Divider />
       <section class="desktop" aria-label="Desktop">
         <Bar on={on} desktop={desktop} canAct={canAct} />
-        <Screen on={on} />
+        <Screen on={on} onRetry={retry} />
         <Notes on={on} desktop={desktop} canAct={canAct} />
       </section>
     </>
@@ -114,7 +114,7 @@ export function ScreenButtons({ on, desktop, canAct }: { on: DesktopScreen; desk
         title="Change the size of the desktop"
         onClick={command("resizeDesktop")}
       >
-        {desktop.size}
+        {on.size.value ?? desktop.size}
       </button>
       <select
         aria-label="Quality and rate"
@@ -196,14 +196,21 @@ export function Tool({ icon, label, isPressed, isDisabled, onClick }: ToolProps)
 }
 
 /** The place where a screen is. */
-export function Screen({ on }: { on: DesktopScreen }) {
+export function Screen({ on, onRetry }: { on: DesktopScreen; onRetry: () => void }) {
   const place = useRef<HTMLDivElement>(null);
   useEffect(() => place.current?.append(on.element), [on]);
   const state = on.state.value;
   return (
     <div class={`desktop-place ${on.hasControl.value ? "in-hand" : ""}`} ref={place}>
       {state.kind === "connecting" && <p class="desktop-note">Connecting to the desktop.</p>}
-      {state.kind === "ended" && <p class="desktop-note">{state.message}</p>}
+      {state.kind === "ended" && (
+        <p class="desktop-note">
+          {state.message}{" "}
+          <button type="button" class="link" onClick={onRetry}>
+            Try Again
+          </button>
+        </p>
+      )}
       {state.kind === "live" && on.isPaused.value && <p class="desktop-note">The picture stands still.</p>}
     </div>
   );

@@ -19,6 +19,8 @@ export class DesktopScreen {
   readonly id: string;
   readonly element = document.createElement("div");
   readonly state = signal<ScreenState>({ kind: "connecting" });
+  /** As wide and high as it is drawn, such as `1280x720`; undefined until it is. */
+  readonly size = signal<string | undefined>(undefined);
   /** The user's mouse and keyboard are the desktop's. */
   readonly hasControl = signal(false);
   readonly isPaused = signal(false);
@@ -57,6 +59,9 @@ export class DesktopScreen {
     this.#view = view;
     this.#channel = new Channel(view);
     this.#ends.push(close, () => post({ type: "closeDesktop", view }));
+    const sizes = new MutationObserver(() => this.#noteSize());
+    sizes.observe(this.element, { subtree: true, childList: true, attributeFilter: ["width", "height"] });
+    this.#ends.push(() => sizes.disconnect());
     this.element.addEventListener("keydown", this.#onKey, { capture: true });
     this.element.addEventListener("keyup", this.#onKey, { capture: true });
     void this.#open();
@@ -67,9 +72,17 @@ export class DesktopScreen {
     return this.element.querySelector("canvas");
   }
 
+  /** Whoever changes the size, it is the canvas's as well. */
+  #noteSize(): void {
+    const { width = 0, height = 0 } = this.canvas ?? {};
+    if (width > 0 && height > 0) this.size.value = `${String(width)}x${String(height)}`;
+  }
+
   async #open(): Promise<void> {
     try {
       const Viewer = await loadViewer();
+      // Nobody wants to see it any more.
+      if (this.state.value.kind === "ended") return;
       post({ type: "openDesktop", view: this.#view, id: this.id });
       const rfb = new Viewer(this.element, this.#channel, { shared: true });
       this.#rfb = rfb;

@@ -1,5 +1,5 @@
 /** What is shown of a mission's desktops, and what the user wants of it. */
-import { computed, effect, signal, untracked } from "@preact/signals";
+import { batch, computed, effect, signal, untracked } from "@preact/signals";
 import { shownDesktop, type DesktopWish, type LiveDesktop } from "../src/protocol/desktop.ts";
 import {
   defaultDesktopLayout,
@@ -20,10 +20,17 @@ export const wish = signal<DesktopWish>({});
 /** The mission in view. */
 const mission = signal<MissionHead | undefined>(undefined);
 
+/** The screen of the desktop that is shown, or that floats although none is. */
+export const screen = signal<DesktopScreen | undefined>(undefined);
+/** The one that floats while another is shown. A browser lets no more float. */
+const floater = signal<DesktopScreen | undefined>(undefined);
+
 /** The desktop beside the mission; undefined where none is shown. */
 export const shown = computed(() => {
   const head = mission.value;
   if (!head) return undefined;
+  // Who has it in hand does not lose sight of it when the agent's turn ends.
+  const inHand = screen.value?.hasControl.value === true ? screen.value.id : undefined;
   const running = new Set(live.value.map(({ id }) => id));
   const { desktops = [], turnStartedAt } = head;
   return shownDesktop(
@@ -31,11 +38,10 @@ export const shown = computed(() => {
     running,
     wish.value,
     opensByItself.value,
+    inHand,
   );
 });
 
-/** The screen of the desktop that is shown, or that floats although it is not. */
-export const screen = signal<DesktopScreen | undefined>(undefined);
 /** Why the user's latest wish about it was not done. */
 export const desktopTrouble = signal<string | undefined>(undefined);
 
@@ -47,32 +53,41 @@ document.body.append(stash);
 
 effect(() => {
   const id = shown.value;
-  const now = untracked(() => screen.value);
-  const floats = now?.floating.isOpen.value === true;
-  const ended = now?.state.value.kind === "ended";
-  if (id === undefined) {
-    if (now && floats && !ended) stash.append(now.element);
-    else if (now) replace(undefined);
-  } else if (now?.id !== id) {
-    replace(new DesktopScreen(id));
+  const known = untracked(() => [screen.value, floater.value]).filter((one) => one !== undefined);
+  const afloat = known.filter(({ floating, state }) => floating.isOpen.value && state.value.kind !== "ended");
+  const next = id === undefined ? afloat[0] : (known.find((one) => one.id === id) ?? newScreen(id));
+  const other = afloat.find((one) => one !== next);
+  for (const one of known) if (one !== next && one !== other) one.dispose();
+  if (next && id === undefined) stash.append(next.element);
+  if (other) {
+    stash.append(other.element);
+    // It is only watched from then on.
+    if (other.hasControl.peek()) other.control(false);
   }
+  batch(() => {
+    screen.value = next;
+    floater.value = other;
+  });
 });
 
-function replace(next: DesktopScreen | undefined): void {
-  screen.peek()?.dispose();
-  if (next) next.quality.value = layout.peek().quality;
-  screen.value = next;
+function newScreen(id: string): DesktopScreen {
+  const made = new DesktopScreen(id);
+  made.quality.value = layout.peek().quality;
+  return made;
 }
 
-// Who has the desktop in hand does not lose sight of it when the agent's turn ends.
-effect(() => {
-  const id = screen.value?.hasControl.value === true ? screen.value.id : undefined;
-  if (id !== undefined) setWish({ opened: id });
-});
+/** Shows the desktop in view anew: the view of it has ended, but it has not. */
+export function retry(): void {
+  const before = screen.peek();
+  if (!before) return;
+  before.dispose();
+  screen.value = newScreen(before.id);
+}
 
 // A panel whose desktop is used or floats is not taken for another mission.
 effect(() => {
-  if (screen.value?.hasControl.value === true || screen.value?.floating.isOpen.value === true) post({ type: "keep" });
+  const isUsed = screen.value?.hasControl.value === true || screen.value?.floating.isOpen.value === true;
+  if (isUsed || floater.value !== undefined) post({ type: "keep" });
 });
 
 let onWish: (wish: DesktopWish) => void = () => undefined;
@@ -94,7 +109,10 @@ export function viewMission(head: MissionHead, before?: DesktopWish): void {
     live.value = [];
     wish.value = before ?? {};
     desktopTrouble.value = undefined;
-    replace(undefined);
+    for (const one of [screen, floater]) {
+      one.peek()?.dispose();
+      one.value = undefined;
+    }
   }
   mission.value = head;
 }

@@ -1,13 +1,16 @@
 /** The page of desktops: a list of all that run, or one alone in a window of its own. */
-import { signal } from "@preact/signals";
+import { signal, useSignal, type Signal } from "@preact/signals";
 import { render } from "preact";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { DesktopCommand, DesktopMessage, ListedDesktop } from "../src/protocol/desktopPage.ts";
 import { toView } from "./desktopChannel.ts";
 import { Notes, Screen, ScreenButtons, Tool } from "./desktopPane.tsx";
 import { DesktopScreen } from "./desktopScreen.ts";
 import { act, layout } from "./desktopState.ts";
 import { keepWindow, post } from "./host.ts";
+
+/** Milliseconds after which a small picture that has ended is tried again. */
+const retryMs = 5000;
 
 const desktops = signal<readonly ListedDesktop[] | undefined>(undefined);
 const only = signal<string | undefined>(undefined);
@@ -33,11 +36,12 @@ function List({ all }: { all: readonly ListedDesktop[] }) {
 
 function Row({ desktop }: { desktop: ListedDesktop }) {
   const { id, title, display, size, busy, closesAt } = desktop;
+  const small = useSignal<DesktopScreen | undefined>(undefined);
   const name = title === "" ? "No mission" : title;
   const command = (which: DesktopCommand) => () => post({ type: "desktopCommand", id, command: which });
   return (
     <li>
-      <Thumbnail id={id} label={`Show the desktop of ${name}`} onClick={command("showDesktop")} />
+      <Thumbnail id={id} screen={small} label={`Show the desktop of ${name}`} onClick={command("showDesktop")} />
       <div class="row">
         <span class="title" title={name}>
           {name}
@@ -53,7 +57,7 @@ function Row({ desktop }: { desktop: ListedDesktop }) {
         {canAct.value && <Tool icon="close" label={`Close the Desktop of ${name}`} onClick={command("closeDesktop")} />}
       </div>
       <div class="facts">
-        {display} · {size}
+        {display} · {small.value?.size.value ?? size}
         {busy ? " · at work" : closesAt === undefined ? "" : ` · closes at ${timeOf(closesAt)}`}
       </div>
     </li>
@@ -64,20 +68,39 @@ function timeOf(time: number): string {
   return new Date(time).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 }
 
-/** A small picture that changes once a second at most. */
-function Thumbnail({ id, label, onClick }: { id: string; label: string; onClick: () => void }) {
+interface ThumbnailProps {
+  id: string;
+  label: string;
+  /** Becomes the screen that it shows. */
+  screen: Signal<DesktopScreen | undefined>;
+  onClick: () => void;
+}
+
+/** A small picture that changes once a second at most. A view that ends is opened anew as long as its desktop is listed. */
+function Thumbnail({ id, label, screen, onClick }: ThumbnailProps) {
   const place = useRef<HTMLButtonElement>(null);
+  const [round, setRound] = useState(0);
   useEffect(() => {
-    const screen = new DesktopScreen(id, "thumbnail");
-    place.current?.append(screen.element);
-    return () => screen.dispose();
-  }, [id]);
+    const small = new DesktopScreen(id, "thumbnail");
+    screen.value = small;
+    place.current?.append(small.element);
+    let timer: number | undefined;
+    const stop = small.state.subscribe(({ kind }) => {
+      if (kind === "ended") timer = window.setTimeout(() => setRound((before) => before + 1), retryMs);
+    });
+    return () => {
+      stop();
+      window.clearTimeout(timer);
+      small.dispose();
+    };
+  }, [id, round]);
   return <button type="button" class="thumbnail" ref={place} aria-label={label} title={label} onClick={onClick} />;
 }
 
 /** One desktop with all that can be done with it. */
 function One({ id, all }: { id: string; all: readonly ListedDesktop[] }) {
-  const screen = useMemo(() => new DesktopScreen(id), [id]);
+  const [round, setRound] = useState(0);
+  const screen = useMemo(() => new DesktopScreen(id), [id, round]);
   useEffect(() => {
     one.value = screen;
     return () => screen.dispose();
@@ -90,7 +113,7 @@ function One({ id, all }: { id: string; all: readonly ListedDesktop[] }) {
         <span class="name">{desktop.title === "" ? `Desktop ${desktop.display}` : desktop.title}</span>
         <ScreenButtons on={screen} desktop={desktop} canAct={canAct.value} />
       </div>
-      <Screen on={screen} />
+      <Screen on={screen} onRetry={() => setRound(round + 1)} />
       <Notes on={screen} desktop={desktop} canAct={canAct.value} />
     </section>
   );

@@ -127,16 +127,18 @@ export interface DesktopWish {
 }
 
 /**
- * The desktop that is shown beside a mission: the one that the user opened; else, where desktops open by themselves and
- * the mission is at work, the newest that its agent has started or used in this turn, unless the user has closed it.
+ * The desktop that is shown beside a mission: the one that the user opened; else the one that is `inHand`, for no longer
+ * than that; else, where desktops open by themselves and the mission is at work, the newest that its agent has started or
+ * used in this turn, unless the user has closed it.
  */
 export function shownDesktop(
   mission: { desktops: readonly MissionDesktop[]; isRunning: boolean; turnStartedAt: number | undefined },
   running: ReadonlySet<string>,
   wish: DesktopWish,
   opensByItself: boolean,
+  inHand?: string,
 ): string | undefined {
-  if (wish.opened !== undefined && running.has(wish.opened)) return wish.opened;
+  for (const id of [wish.opened, inHand]) if (id !== undefined && running.has(id)) return id;
   if (!opensByItself || !mission.isRunning) return undefined;
   const since = mission.turnStartedAt ?? 0;
   const newest = mission.desktops.findLast(

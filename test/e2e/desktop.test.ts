@@ -13,7 +13,7 @@ import { hasKeyboard, missingPrograms, unlessMissing } from "../fake/desktop.ts"
 import { bash } from "../fake/scenarios.ts";
 import { lineScript } from "../fake/script.ts";
 import { eventually } from "../host/eventually.ts";
-import { answerQuickInput, notification, pickQuickItem, runCommand, webviewFrame } from "../host/page.ts";
+import { answerQuickInput, choosePath, notification, pickQuickItem, runCommand, webviewFrame } from "../host/page.ts";
 import {
   launch,
   makeScene,
@@ -170,7 +170,27 @@ describe(unlessMissing("a desktop in the editor", missing), function () {
     await page.keyboard.press("Control+v");
     const clipboard = () => agentClipboard(env());
     assert.equal(await eventually(clipboard, (text) => text === "Grüße 世界", 10_000), "Grüße 世界");
+    // What a program in it copies meanwhile is the user's.
+    const copying = spawn("xclip", ["-selection", "clipboard", "-quiet"], {
+      env: env(),
+      stdio: ["pipe", "ignore", "ignore"],
+    });
+    children.push(copying);
+    copying.stdin.end("copied over there");
+    const own = () => page.evaluate(() => navigator.clipboard.readText());
+    assert.equal(await eventually(own, (text) => text === "copied over there", 10_000), "copied over there");
     await take(false);
+  });
+
+  it("is saved as a picture where the user wants it", async () => {
+    const path = join(root, "shot.png");
+    await (await tool("Save Screenshot…")).click();
+    await choosePath(page, "Save Screenshot", path);
+    await page.locator(".tab", { hasText: "shot.png" }).waitFor();
+    const png = readFileSync(path);
+    assert.deepEqual([png.readUInt32BE(16), png.readUInt32BE(20)], [1280, 720]);
+    await runCommand(page, "View: Close Editor");
+    await isShown(true);
   });
 
   it("lets a click land where it should, fitted, at 100 % and in another place", async () => {
@@ -318,9 +338,16 @@ describe(unlessMissing("a desktop in the editor", missing), function () {
     );
   });
 
-  it("stays with who had it in hand when the turn ends, and ends when it is closed", async () => {
+  it("stays with who has it in hand when the turn ends, and ends when it is closed", async () => {
+    await take(true);
     open("first");
     await turnsEnd(page, 1);
+    assert.equal((await (await frame()).locator(".desktop-hand").count()) > 0, true);
+    // Its mission rests: given back, it hides.
+    await (await control()).click();
+    await isShown(false);
+    await (await frame()).locator("header button", { hasText: /^\s*Desktop$/ }).click();
+    await isShown(true);
     await panelShows(page, ".desktop > .status", ([words = ""]) => words.includes("Its mission rests: it closes at"));
     await (await tool("Hide the Desktop")).click();
     await isShown(false);

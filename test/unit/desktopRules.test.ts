@@ -130,13 +130,21 @@ describe("the desktop beside a mission", () => {
   const two: MissionDesktop = { id: "two", display: ":2", startedAt: 20, usedAt: 20 };
   const shown = (
     desktops: MissionDesktop[],
-    more: { wish?: DesktopWish; isRunning?: boolean; turnStartedAt?: number; live?: string[]; opens?: boolean } = {},
+    more: {
+      wish?: DesktopWish;
+      isRunning?: boolean;
+      turnStartedAt?: number;
+      live?: string[];
+      opens?: boolean;
+      inHand?: string;
+    } = {},
   ) =>
     shownDesktop(
       { desktops, isRunning: more.isRunning ?? true, turnStartedAt: more.turnStartedAt ?? 5 },
       new Set(more.live ?? desktops.map(({ id }) => id)),
       more.wish ?? {},
       more.opens ?? true,
+      more.inHand,
     );
 
   it("opens when one is started, also when the start was missed or the page was loaded anew", () => {
@@ -168,6 +176,22 @@ describe("the desktop beside a mission", () => {
   it("does not open by itself where the setting says so, but by hand", () => {
     assert.equal(shown([one], { opens: false }), undefined);
     assert.equal(shown([one], { opens: false, wish: { opened: "one" } }), "one");
+  });
+
+  it("that is in hand stays for as long as that, and changes nothing of what comes after", () => {
+    for (const more of [
+      { isRunning: false },
+      { turnStartedAt: 15 },
+      { opens: false },
+      { wish: { closedAt: 20 } },
+      { live: ["one", "two"] },
+    ])
+      assert.equal(shown([one, two], { ...more, inHand: "one" }), "one", JSON.stringify(more));
+    // Given back: it hides with the end of the turn, and the next one opens.
+    assert.equal(shown([one], { isRunning: false }), undefined);
+    assert.equal(shown([one, two]), "two");
+    assert.equal(shown([one], { inHand: "one", live: [] }), undefined);
+    assert.equal(shown([one, two], { inHand: "one", wish: { opened: "two" } }), "two");
   });
 
   it("that was opened by hand stays as long as it runs", () => {
