@@ -11,6 +11,8 @@ declare module "@novnc/novnc" {
     blur(): void;
     disconnect(): void;
     clipboardPasteFrom(text: string): void;
+    /** For its own use: called with each size that a server tells. */
+    _resize(width: number, height: number): void;
     sendKey(keysym: number, code: string, down?: boolean): void;
   }
 }

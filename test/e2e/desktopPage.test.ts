@@ -42,7 +42,8 @@ describe("the viewer of a desktop", function () {
     const outcome = await page.evaluate(hostile, rounds);
     assert.equal(outcome.rounds, rounds);
     assert.ok(outcome.ended > rounds / 4, `${String(outcome.ended)} connections were ended by the viewer itself`);
-    assert.ok(outcome.pixels <= 16_384 * 16_384);
+    assert.ok(outcome.pixels <= 8192 * 4320, `a canvas of ${String(outcome.pixels)} pixels was made`);
+    assert.equal(outcome.refused, 8, "what is too large to be drawn ends the view, whenever it is said");
     assert.deepEqual(outcome.drawn, [255, 0, 0], "a server that is right is drawn as ever");
     assert.deepEqual(errors, []);
   });
@@ -130,7 +131,28 @@ async function hostile(count: number) {
       ...body,
     ];
   };
-  let [ended, pixels] = [0, 0];
+  let [ended, pixels, refused] = [0, 0, 0];
+  const note = () => {
+    const canvas = target.querySelector("canvas");
+    pixels = Math.max(pixels, (canvas?.width ?? 0) * (canvas?.height ?? 0));
+  };
+  for (const [width, height] of [
+    [8193, 4321],
+    [65_535, 541],
+    [16_384, 16_384],
+    [65_535, 65_535],
+  ] as const)
+    for (const isLate of [false, true]) {
+      const { state, say, close } = open();
+      if (!isLate) begin(say, width, height);
+      else {
+        begin(say);
+        say([0, 0, 0, 1, 0, 0, 0, 0, ...two(width), ...two(height), ...four(-223)]);
+      }
+      note();
+      if (state.ended) refused++;
+      close();
+    }
   const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
   for (let round = 0; round < count; round++) {
     const { state, say, close } = open();
@@ -143,8 +165,7 @@ async function hostile(count: number) {
           : [0, 0, ...two(1 + random(3)), ...rectangle(), ...(random(2) === 0 ? rectangle() : [])],
       );
     if (round % 20 === 0) await wait(1);
-    const canvas = target.querySelector("canvas");
-    pixels = Math.max(pixels, (canvas?.width ?? 0) * (canvas?.height ?? 0));
+    note();
     if (state.ended) ended++;
     close();
   }
@@ -156,5 +177,5 @@ async function hostile(count: number) {
   const canvas = target.querySelector("canvas");
   const drawn = [...(canvas?.getContext("2d")?.getImageData(8, 8, 1, 1).data.slice(0, 3) ?? [])];
   close();
-  return { rounds: count, ended, pixels, drawn };
+  return { rounds: count, ended, pixels, refused, drawn };
 }
