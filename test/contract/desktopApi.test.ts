@@ -284,6 +284,25 @@ describe(`the HTTP API's desktops${skipped}`, function () {
       assert.deepEqual(stream.errors, []);
     });
 
+    it("keeps nothing for a client that does not read, and shows it what is there when it does", async () => {
+      await xterm("while :; do head -c 4000 /dev/urandom | base64 -w 79; sleep 0.02; done");
+      const [slow, quick] = [await watch(name, "&fps=30&quality=100"), await watch(name, "&fps=30&quality=100")];
+      await slow.untilFrame(2);
+      slow.socket.pause();
+      const before = slow.frames.length;
+      const missed = 80;
+      const others = async (count: number) => {
+        const end = quick.frames.length + count;
+        while (quick.frames.length < end) await quick.untilFrame(quick.frames.length);
+      };
+      await others(missed);
+      slow.socket.resume();
+      await others(10);
+      // Those that were under way in the system already, and those since.
+      const came = slow.frames.length - before;
+      assert.ok(came > 0 && came < missed / 2, `${String(came)} frames came of more than ${String(missed)}`);
+    });
+
     it("shows an idle display anew in another quality", async () => {
       const stream = await watch(name, "&quality=10");
       const count = await stream.untilIdle();

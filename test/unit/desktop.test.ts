@@ -8,6 +8,7 @@ import { OpenAgentError } from "../../src/base/errors.ts";
 import { parseSize } from "../../src/desktop/display.ts";
 import { keyOfCharacter, keysOfChord, keysOfText } from "../../src/desktop/keys.ts";
 import { MessageParser, type Message } from "../../src/desktop/messages.ts";
+import { PictureStream } from "../../src/desktop/pictureStream.ts";
 import { encodePng, type Pixels } from "../../src/desktop/png.ts";
 import { RfbClient } from "../../src/desktop/rfb.ts";
 import { eventually } from "../host/eventually.ts";
@@ -372,6 +373,45 @@ describe("an RFB client", () => {
       }),
       { numRuns: 100 },
     );
+  });
+});
+
+describe("a stream of pictures", () => {
+  it("makes no picture for who has not taken the one before, whatever is drawn meanwhile", async () => {
+    const { client, server } = await served();
+    const draw = (value: number) => server.write(update(rectangle(0, 0, 4, 3, 0, filled(12, value))));
+    const made: number[] = [];
+    const waiting: (() => void)[] = [];
+    const stream = new PictureStream({
+      connect: () => Promise.resolve(client),
+      exists: () => true,
+      encode: ({ data }) => {
+        made.push(data[0] ?? 0);
+        return Promise.resolve(new Uint8Array(1));
+      },
+      deliver: () => new Promise((taken) => waiting.push(taken)),
+      failed: (message) => assert.fail(message),
+      ended: () => undefined,
+      framesPerSecond: 1000,
+      quality: 70,
+    });
+    draw(1);
+    const count = () => waiting.length;
+    await eventually(count, (found) => found === 1);
+    for (const value of [2, 3, 4, 5]) {
+      draw(value);
+      await eventually(
+        () => client.pixels.data[0],
+        (found) => found === value,
+      );
+    }
+    stream.quality = 90;
+    await sleep(50);
+    assert.deepEqual(made, [1]);
+    waiting[0]?.();
+    await eventually(count, (found) => found === 2);
+    assert.deepEqual(made, [1, 5], "what came meanwhile is seen in the next");
+    stream.dispose();
   });
 });
 
