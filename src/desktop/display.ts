@@ -6,7 +6,7 @@ import { sleep } from "../base/async.ts";
 import { OpenAgentError, systemCode } from "../base/errors.ts";
 import { privateFolder, readTextIfPresent } from "../base/files.ts";
 import { toDisposable, type Disposable } from "../base/lifetime.ts";
-import { accessibilityVariables, guardCommand, longestSocketPath } from "./guard.ts";
+import { accessibilityVariables, guardCommand, longestSocketPath, screenVariables } from "./guard.ts";
 import { lookAt, readPlainFile } from "./plainFile.ts";
 import { windowManagerStarts } from "./x11.ts";
 
@@ -25,8 +25,10 @@ export interface Display {
   /** `Xvfb` cannot change its size. */
   server: "Xtigervnc" | "Xvfb";
   windowManager: { name: "openbox" | "i3"; pid: number } | undefined;
-  /** What programs need in their environment to tell what they show; empty where nothing takes it. */
-  accessibility: Record<string, string>;
+  /** Whether it takes what programs tell of what they show, by AT-SPI. */
+  isAccessible: boolean;
+  /** What programs need in their environment to be shown here, and nowhere else, and to tell what they show. */
+  variables: Record<string, string>;
 }
 
 export interface DisplayOptions {
@@ -36,7 +38,9 @@ export interface DisplayOptions {
   height: number;
   /** Seconds that the display is kept with nobody holding it. */
   graceSeconds: number;
-  /** How to run a command where the display is to be; by default here, with this process's environment. */
+  /** What its programs find in their environment; by default what this process has. */
+  environment?: NodeJS.ProcessEnv;
+  /** How to run a command where the display is to be; by default here. */
   wrap?: (argv: readonly string[]) => Promise<{ command: string; args: string[]; cwd: string; env: NodeJS.ProcessEnv }>;
 }
 
@@ -60,7 +64,7 @@ export function parseSize(words: string): { width: number; height: number } {
  * numbers.
  */
 export async function startDisplay(options: DisplayOptions): Promise<Display> {
-  const { folder, width, height, graceSeconds, wrap } = options;
+  const { folder, width, height, graceSeconds, environment = process.env, wrap } = options;
   checkPath(folder);
   privateFolder(folder);
   writeCookie(join(folder, "authority"));
@@ -68,7 +72,7 @@ export async function startDisplay(options: DisplayOptions): Promise<Display> {
   const [program = "", ...rest] = argv;
   const { command, args, cwd, env } = wrap
     ? await wrap(argv)
-    : { command: program, args: rest, cwd: folder, env: process.env };
+    : { command: program, args: rest, cwd: folder, env: environment };
   const guard = spawn(command, args, { cwd, env, stdio: ["ignore", "pipe", "ignore"], detached: true });
   try {
     const said = await firstLine(guard);
@@ -186,15 +190,18 @@ function checkPath(folder: string): void {
 function parseDisplay(folder: string, words: string): Display | undefined {
   const [number = "", pid = "", size = "", server, manager, managerPid = ""] = words.trim().split(" ");
   if (!/^\d+$/.test(number) || (server !== "Xtigervnc" && server !== "Xvfb")) return undefined;
+  const [name, authority, isAccessible] = [`:${number}`, join(folder, "authority"), existsSync(join(folder, "bus"))];
+  const accessibility = isAccessible ? accessibilityVariables(folder) : {};
   return {
-    name: `:${number}`,
+    name,
     size,
     socket: join(folder, "vnc.sock"),
-    authority: join(folder, "authority"),
+    authority,
     pid: Number(pid),
     server,
     windowManager: manager === "openbox" || manager === "i3" ? { name: manager, pid: Number(managerPid) } : undefined,
-    accessibility: existsSync(join(folder, "bus")) ? accessibilityVariables(folder) : {},
+    isAccessible,
+    variables: { DISPLAY: name, XAUTHORITY: authority, ...screenVariables(folder), ...accessibility },
   };
 }
 

@@ -13,9 +13,12 @@
  *
  * Where D-Bus and AT-SPI are installed, the display has a bus of its own, with nothing on it but what leads to the texts
  * that its programs show. The registry of AT-SPI is started by that bus and ends with the X server.
+ *
+ * What was started on the display ends with it, also what needs no X server and is nobody's child any more: all of it has
+ * the file of the display's cookie in its environment.
  */
 const guardScript = String.raw`
-folder=$1 size=$2 grace=$3 watch=$4 accessibility=$5
+folder=$1 size=$2 grace=$3 watch=$4 screen=$5 accessibility=$6
 cd "$folder" || exit 1
 exec 0</dev/null
 x= n= w= v= b= a= c=
@@ -34,9 +37,17 @@ sweep() {
   [ "$holder" = "$2" ] && ! runs "$2" && rm -f "/tmp/.X$1-lock" "/tmp/.X11-unix/X$1"
 }
 
+# What was started on this display, but not what looks for it.
+programs() {
+  (
+    unset XAUTHORITY
+    grep -lsF "XAUTHORITY=$PWD/authority" /proc/[0-9]*/environ
+  ) | while IFS=/ read -r root proc one file; do echo "$one"; done
+}
+
 finish() {
   trap '' TERM INT HUP
-  for one in $v $w $a $b $x; do kill "$one" 2>/dev/null; done
+  for one in $v $w $a $b $x $(programs); do kill "$one" 2>/dev/null; done
   i=0
   while [ $i -lt 100 ] && [ -n "$x" ] && kill -0 "$x" 2>/dev/null; do sleep 0.02; i=$((i + 1)); done
   [ -n "$x" ] && kill -KILL "$x" 2>/dev/null
@@ -44,7 +55,14 @@ finish() {
   silence
   sweep "$n" "$x"
   [ -n "$reader" ] && kill "$reader" 2>/dev/null
-  rm -f display hold vnc.sock limit
+  i=0
+  while [ $i -lt 15 ]; do
+    others=$(programs)
+    [ -n "$others" ] || break
+    [ $i -ge 10 ] && kill -KILL $others 2>/dev/null
+    sleep 0.1; i=$((i + 1))
+  done
+  rm -f display hold vnc.sock limit i3.config i3.sock
 }
 
 silence() {
@@ -125,10 +143,12 @@ while :; do
   n=; finish; exit 1
 done
 
-export DISPLAY=":$n" XAUTHORITY="$PWD/authority"
+export DISPLAY=":$n" XAUTHORITY="$PWD/authority" $screen
 if [ $server = Xvfb ]; then
   # A display that nobody can see any more ends.
   (
+    # It does not run where there is such a name, be it an empty one.
+    unset WAYLAND_DISPLAY
     x11vnc -display ":$n" -unixsock "$PWD/vnc.sock" -rfbport 0 -rfbportv6 0 -forever -shared -nopw -xkb -quiet >>log 2>&1
     kill "$x"
   ) & v=$!
@@ -151,7 +171,6 @@ appears() {
   return 1
 }
 
-unset AT_SPI_BUS_ADDRESS
 launcher=
 for one in /usr/libexec /usr/lib/at-spi2-core /usr/lib/at-spi2 /usr/lib; do
   [ -z "$launcher" ] && [ -x $one/at-spi-bus-launcher ] && launcher=$one/at-spi-bus-launcher
@@ -169,7 +188,18 @@ if [ -n "$accessibility" ] && [ -n "$launcher" ] && command -v dbus-daemon >/dev
 fi
 manager=none
 for one in openbox i3; do
-  if command -v $one >/dev/null; then manager=$one; $die $one >/dev/null 2>&1 & w=$!; break; fi
+  command -v $one >/dev/null || continue
+  manager=$one settings=
+  if [ $one = i3 ]; then
+    # The user's own configuration starts programs, and where there is none, i3 asks.
+    settings="-c $PWD/i3.config"
+    echo "# i3 config file (v4)
+font pango:monospace 8
+ipc-socket $I3SOCK
+bindsym Mod1+F4 kill" >i3.config
+  fi
+  $die $one $settings >/dev/null 2>&1 & w=$!
+  break
 done
 if [ -n "$a" ] && appears 'at-spi/bus*' $a; then read -r c rest <"/proc/$a/task/$a/children"; else silence; fi
 echo "$n $x $size $server $manager $w" >display.new && mv display.new display
@@ -187,9 +217,14 @@ exit 3
  * pipe waits for somebody who holds it, so that is done beside the timer, and stops it.
  */
 const watchScript = String.raw`
-main=$1 grace=$2 limit=10
+main=$1 grace=$2 limit=10 until=0
 timer= r=
 trap 'kill -KILL $timer $r 2>/dev/null; exit' TERM
+# Seconds by a clock that nobody sets.
+look() {
+  now=0
+  IFS=. read -r now rest </proc/uptime
+}
 # A display whose folder is gone is found by nobody any more.
 while [ -p hold ]; do
   (
@@ -208,23 +243,26 @@ while [ -p hold ]; do
     while read -r word seconds <&3; do
       case $word in
         end) exit 1 ;;
-        keep) limit=$seconds ;;
+        keep) look; limit=$seconds until=$((now + seconds)) ;;
       esac
     done
-    echo "$limit" >limit
+    # Whoever has held it since, it is kept for as long as was said.
+    look
+    [ $((until - now)) -gt "$limit" ] && limit=$((until - now))
+    echo "$limit $until" >limit
   ) & r=$!
   wait $timer && { kill -KILL $r; break; }
   wait $r || break
-  read -r limit <limit
+  read -r limit until <limit
 done
 kill -TERM "$main"
 `;
 
 /** What runs a display in a folder that is there and holds its cookie. The same where a container sees that folder. */
 export function guardCommand(folder: string, size: string, graceSeconds: number): string[] {
-  const accessibility = Object.entries(accessibilityVariables(folder)).map((pair) => pair.join("="));
-  const words = [folder, size, String(graceSeconds), watchScript, accessibility.join(" ")];
-  return apart(["/bin/sh", "-c", guardScript, "desktop", ...words]);
+  const variables = [screenVariables(folder), accessibilityVariables(folder)].map(Object.entries<string>);
+  const words = variables.map((pairs) => pairs.map((pair) => pair.join("=")).join(" "));
+  return apart(["/bin/sh", "-c", guardScript, "desktop", folder, size, String(graceSeconds), watchScript, ...words]);
 }
 
 /**
@@ -239,8 +277,28 @@ export function apart(argv: readonly string[], tell = false): string[] {
 export const longestSocketPath = 107;
 
 /**
+ * What programs need in their environment so that none is shown on the user's own screen or becomes a part of what the user
+ * runs there. Empty names lead nowhere, where missing ones would be taken for the usual ones.
+ */
+export function screenVariables(folder: string): Record<string, string> {
+  return {
+    WAYLAND_DISPLAY: "",
+    WAYLAND_SOCKET: "",
+    XDG_SESSION_TYPE: "x11",
+    GDK_BACKEND: "x11",
+    QT_QPA_PLATFORM: "xcb",
+    MOZ_ENABLE_WAYLAND: "0",
+    DBUS_SESSION_BUS_ADDRESS: "disabled:",
+    AT_SPI_BUS_ADDRESS: "",
+    SESSION_MANAGER: "",
+    I3SOCK: `${folder}/i3.sock`,
+    SWAYSOCK: "",
+  };
+}
+
+/**
  * What programs need in their environment to tell the bus of a display what they show; nothing where the folder's path is
- * too long for one. Only the bus in `DBUS_SESSION_BUS_ADDRESS` belongs to the display.
+ * too long for one. Their bus, which is the display's, comes in the place of that of `screenVariables`.
  */
 export function accessibilityVariables(folder: string): Record<string, string> {
   if (Buffer.byteLength(`${folder}/at-spi/bus_65535`) > longestSocketPath) return {};

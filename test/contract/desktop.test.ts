@@ -260,6 +260,15 @@ describe(unlessMissing("a desktop", missing), function () {
     assert.deepEqual(readDisplay(folder), display);
     const again = await holdDisplay(folder);
     assert.ok(again && (await keepDisplay(folder, 0)));
+    // While another one, which nobody holds any more, comes to its end.
+    const otherFolder = fresh();
+    const other = await start(otherFolder);
+    (await holdDisplay(otherFolder))?.dispose();
+    await eventually(
+      () => isLeft(other),
+      (found) => !found,
+      5000,
+    );
     assert.ok(isLeft(display), "as long as it is held");
     again.dispose();
     await eventually(

@@ -35,7 +35,7 @@ describe(unlessMissing("a desktop without Xtigervnc", missing), function () {
   });
   const start = (folder: string) => {
     const wrap = ([command = "", ...args]: readonly string[]) =>
-      Promise.resolve({ command, args, cwd: "/", env: { ...process.env, PATH: bin } });
+      Promise.resolve({ command, args, cwd: "/", env: { ...process.env, WAYLAND_DISPLAY: "wayland-0", PATH: bin } });
     return startDisplay({ folder, width: 640, height: 480, graceSeconds: 0, wrap });
   };
   const gone = async (folder: string) => {

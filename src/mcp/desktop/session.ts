@@ -29,14 +29,7 @@ export class Session {
 
   constructor(display: Display, folder: string, hold: Disposable, environment: NodeJS.ProcessEnv) {
     [this.display, this.folder, this.#hold] = [display, folder, hold];
-    const { AT_SPI_BUS_ADDRESS: _, ...others } = environment;
-    this.#environment = { ...others, ...this.variables };
-  }
-
-  /** What a program needs in its environment to be shown here, and to tell what it shows. */
-  get variables(): Record<string, string> {
-    const { name, authority, accessibility } = this.display;
-    return { DISPLAY: name, XAUTHORITY: authority, ...accessibility };
+    this.#environment = { ...environment, ...display.variables };
   }
 
   /** What programs that are started here find in their environment. */

@@ -10,8 +10,8 @@ const browsers = ["chromium", "chromium-browser", "google-chrome", "firefox-esr"
 export const startSession = desktopTool(
   "desktop_start_session",
   "Start a virtual desktop with a window manager. Returns its display, such as :99, which the other desktop_* tools need, " +
-    "and the environment that a shell command needs to show a window there: DISPLAY and XAUTHORITY, and what lets " +
-    "desktop_get_text read it. Optionally starts a browser.",
+    "and the environment that a shell command needs, all of it, to show a window there and not on the user's own screen, " +
+    "and to let desktop_get_text read it. Optionally starts a browser.",
   z.strictObject({
     launch_browser: z.boolean().default(false).describe("Start a browser in it"),
     url: z.string().optional().describe("What the browser opens"),
@@ -21,7 +21,7 @@ export const startSession = desktopTool(
     const session = await sessions.start();
     // Until its window manager is there.
     await session.look((client) => client.still(150, 1500));
-    const { display: shown, variables, folder } = session;
+    const { display: shown, folder } = session;
     return json({
       success: true,
       display: shown.name,
@@ -30,7 +30,7 @@ export const startSession = desktopTool(
       i3_pid: shown.windowManager?.pid ?? null,
       window_manager: shown.windowManager?.name ?? null,
       screenshots_dir: sessions.pictures,
-      environment: variables,
+      environment: shown.variables,
       folder,
       ...(wantsBrowser && (await launchBrowser(session, url))),
     });
@@ -63,7 +63,8 @@ async function launchBrowser(session: Session, url: string): Promise<object> {
     ],
     // Chromium refuses to run as root with its sandbox.
     ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
-    ...("DBUS_SESSION_BUS_ADDRESS" in session.variables ? ["--force-renderer-accessibility"] : []),
+    "--ozone-platform=x11",
+    ...(session.display.isAccessible ? ["--force-renderer-accessibility"] : []),
     `--user-data-dir=${profile}`,
   ];
   const args = program.startsWith("firefox") ? ["--new-instance", "--profile", profile] : chromium;

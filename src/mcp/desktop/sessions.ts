@@ -56,8 +56,8 @@ export class Sessions {
         `There are ${String(mostSessions)} desktops already: ${this.#names()}. Stop one of them first.`,
       );
     const folder = join(this.#folder(), randomBytes(4).toString("hex"));
-    const { size, graceSeconds } = this.#options;
-    await startDisplay({ folder, ...parseSize(size), graceSeconds });
+    const { size, graceSeconds, environment } = this.#options;
+    await startDisplay({ folder, ...parseSize(size), graceSeconds, environment });
     if (this.#owner !== "") ownDisplay(folder, this.#owner);
     const session = await this.#take(folder);
     if (session) return session;

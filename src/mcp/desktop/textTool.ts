@@ -33,10 +33,10 @@ export const getText = desktopTool(
 );
 
 async function tell(session: Session, signal: AbortSignal): Promise<string | undefined> {
-  const address = session.variables["DBUS_SESSION_BUS_ADDRESS"];
-  if (address === undefined) return undefined;
+  const { isAccessible, variables } = session.display;
+  if (!isAccessible) return undefined;
   const { width, height } = await session.look((client) => Promise.resolve(client));
-  return accessibleText(address, { x: 0, y: 0, width, height }, signal);
+  return accessibleText(variables["DBUS_SESSION_BUS_ADDRESS"] ?? "", { x: 0, y: 0, width, height }, signal);
 }
 
 async function recognise(session: Session, program: string, signal: AbortSignal): Promise<string> {
@@ -51,12 +51,12 @@ async function recognise(session: Session, program: string, signal: AbortSignal)
   }
 }
 
-function unreadable({ variables }: Session, onlyRecognise: boolean): ToolError {
+function unreadable({ display: { isAccessible } }: Session, onlyRecognise: boolean): ToolError {
   const nothing = onlyRecognise
     ? "Nothing here recognises text."
-    : variables["DBUS_SESSION_BUS_ADDRESS"] === undefined
-      ? "Nothing here reads text."
-      : "No program on this desktop tells its text, and nothing here recognises text.";
+    : isAccessible
+      ? "No program on this desktop tells its text, and nothing here recognises text."
+      : "Nothing here reads text.";
   return new ToolError(
     `${nothing} Look at a screenshot instead, or install the packages at-spi2-core and dbus (before the desktop is ` +
       "started) or tesseract-ocr.",
