@@ -38,16 +38,16 @@ export async function typeText(
   for (const part of split(keys, isUnusual, keyboard.room)) {
     const wanted = new Set(part.filter(isUnusual));
     // Programs look up what a key means when they come to it, which must be before it means something else.
-    if (keyboard.isTight(wanted)) await handled(client);
+    if (keyboard.isTight(wanted)) await handled(client, signal);
     await keyboard.lend(wanted);
     await strike(client, part, delayMs, signal);
   }
 }
 
 /** Waits until programs have come to all that was typed, as far as that can be seen. */
-async function handled(client: RfbClient): Promise<void> {
+async function handled(client: RfbClient, signal?: AbortSignal): Promise<void> {
   await client.changes(noticeMs);
-  await client.still(noticeMs / 2, 10 * noticeMs);
+  await client.still(noticeMs / 2, 10 * noticeMs, signal);
 }
 
 async function strike(
@@ -98,41 +98,57 @@ export async function holdingKeys(
 }
 
 /** Clicks at a place, or where the pointer is. */
-export async function click(client: RfbClient, button: Button, times: number, place?: Place): Promise<void> {
+export async function click(
+  client: RfbClient,
+  button: Button,
+  times: number,
+  place?: Place,
+  signal?: AbortSignal,
+): Promise<void> {
   const { x, y } = place ?? client.pointer;
   client.point(x, y, 0);
-  if (place) await sleep(betweenMoves);
+  if (place) await sleep(betweenMoves, signal);
   for (let count = 0; count < times; count++) {
-    if (count > 0) await sleep(betweenClicks);
+    if (count > 0) await sleep(betweenClicks, signal);
     client.point(x, y, buttons[button]);
     client.point(x, y, 0);
   }
 }
 
 /** Drags with the left button, with places in between as a hand has them. */
-export async function drag(client: RfbClient, from: Place, to: Place): Promise<void> {
+export async function drag(client: RfbClient, from: Place, to: Place, signal?: AbortSignal): Promise<void> {
   client.point(from.x, from.y, 0);
-  await sleep(betweenMoves);
+  await sleep(betweenMoves, signal);
   client.point(from.x, from.y, buttons.left);
-  const steps = 10;
-  for (let step = 1; step <= steps; step++) {
-    await sleep(betweenMoves);
-    const at = (one: number, other: number) => one + ((other - one) * step) / steps;
-    client.point(at(from.x, to.x), at(from.y, to.y), buttons.left);
+  try {
+    const steps = 10;
+    for (let step = 1; step <= steps; step++) {
+      await sleep(betweenMoves, signal);
+      const at = (one: number, other: number) => one + ((other - one) * step) / steps;
+      client.point(at(from.x, to.x), at(from.y, to.y), buttons.left);
+    }
+    await sleep(betweenMoves, signal);
+  } finally {
+    // Where it has come to, if somebody does not wait.
+    if (!client.error) client.point(client.pointer.x, client.pointer.y, 0);
   }
-  await sleep(betweenMoves);
-  client.point(to.x, to.y, 0);
 }
 
 /** Turns the wheel by so many notches. */
-export async function scroll(client: RfbClient, direction: Direction, notches: number, place?: Place): Promise<void> {
+export async function scroll(
+  client: RfbClient,
+  direction: Direction,
+  notches: number,
+  place?: Place,
+  signal?: AbortSignal,
+): Promise<void> {
   const { x, y } = place ?? client.pointer;
   const button = { up: buttons.up, down: buttons.down, left: buttons.scrollLeft, right: buttons.scrollRight }[
     direction
   ];
   client.point(x, y, 0);
   for (let count = 0; count < notches; count++) {
-    await sleep(betweenMoves);
+    await sleep(betweenMoves, signal);
     client.point(x, y, button);
     client.point(x, y, 0);
   }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { sleep } from "../../base/async.ts";
-import { click, drag, holdingKeys, pressKeys, scroll, typeText, type Place } from "../../desktop/hands.ts";
+import { click, drag, holdingKeys, pressKeys, scroll, typeText, type Button, type Place } from "../../desktop/hands.ts";
 import { buttons, type RfbClient } from "../../desktop/rfb.ts";
 import { ToolError, type Answer } from "../tool.ts";
 import { desktopTool, display } from "./desktopTool.ts";
@@ -86,17 +86,19 @@ async function perform(session: Session, args: Args, signal: AbortSignal): Promi
     }
     case "type": {
       const text = needText(args);
-      await session.act(signal, async (client) => typeText(client, text, 5, await session.keyboard(), signal));
+      await session.act(signal, async (client, whileOurs) =>
+        typeText(client, text, 5, await session.keyboard(), whileOurs),
+      );
       return { text: `Typed ${String(Array.from(text).length)} characters.` };
     }
     case "key":
     case "hold_key": {
       const holdMs = args.action === "key" ? 0 : 1000 * (args.duration ?? 1);
-      await session.act(signal, (client) => pressKeys(client, needText(args), holdMs, signal));
+      await session.act(signal, (client, whileOurs) => pressKeys(client, needText(args), holdMs, whileOurs));
       return { text: `Pressed ${needText(args)}.` };
     }
     default:
-      return session.act(signal, (client) => point(client, args));
+      return session.act(signal, (client, whileOurs) => point(client, args, whileOurs));
   }
 }
 
@@ -115,14 +117,14 @@ async function show(client: RfbClient, { action, region }: Args): Promise<Answer
   return { text: `Magnified ${String(scale)} times.`, picture: bytes };
 }
 
-async function point(client: RfbClient, args: Args): Promise<Answer> {
+async function point(client: RfbClient, args: Args, signal: AbortSignal): Promise<Answer> {
   const at = inside(client, args.coordinate);
   const { x, y } = at ?? client.pointer;
   switch (args.action) {
     case "left_click_drag": {
       const to = at ?? missing("left_click_drag", "coordinate");
       const from = inside(client, args.start_coordinate) ?? client.pointer;
-      await holdingKeys(client, args.text, () => drag(client, from, to));
+      await holdingKeys(client, args.text, () => drag(client, from, to, signal));
       return { text: `Dragged from ${words(from)} to ${words(to)}.` };
     }
     case "left_mouse_down":
@@ -135,13 +137,14 @@ async function point(client: RfbClient, args: Args): Promise<Answer> {
       break;
     case "scroll": {
       const direction = args.scroll_direction ?? missing("scroll", "scroll_direction");
-      await holdingKeys(client, args.text, () => scroll(client, direction, args.scroll_amount ?? 3, at));
+      const notches = args.scroll_amount ?? 3;
+      await holdingKeys(client, args.text, () => scroll(client, direction, notches, at, signal));
       break;
     }
     default: {
       const times = { double_click: 2, triple_click: 3 }[args.action as string] ?? 1;
-      const button = { right_click: "right", middle_click: "middle" }[args.action as string] ?? "left";
-      await holdingKeys(client, args.text, () => click(client, button as "left" | "middle" | "right", times, at));
+      const button = ({ right_click: "right", middle_click: "middle" }[args.action as string] ?? "left") as Button;
+      await holdingKeys(client, args.text, () => click(client, button, times, at, signal));
     }
   }
   return { text: `${args.action} at ${words({ x, y })}.` };

@@ -19,9 +19,9 @@ const type = desktopTool(
     const input = text ?? key;
     if (input === undefined || (text !== undefined && key !== undefined))
       throw new ToolError("Give either text, to type characters, or key, to press keys.");
-    await session.act(signal, async (client) => {
-      if (text === undefined) await pressKeys(client, input, 0, signal);
-      else await typeText(client, input, delay, await session.keyboard(), signal);
+    await session.act(signal, async (client, whileOurs) => {
+      if (text === undefined) await pressKeys(client, input, 0, whileOurs);
+      else await typeText(client, input, delay, await session.keyboard(), whileOurs);
     });
     return json({ success: true, command: text === undefined ? "key" : "type", input });
   },
@@ -39,7 +39,7 @@ const clickAt = desktopTool(
   }),
   async ({ display: name, x, y, button, double }, { sessions, signal }) => {
     const session = await sessions.find(name);
-    await session.act(signal, (client) => click(client, button, double ? 2 : 1, { x, y }));
+    await session.act(signal, (client, whileOurs) => click(client, button, double ? 2 : 1, { x, y }, whileOurs));
     return json({ success: true, x, y, button, double });
   },
 );
@@ -71,7 +71,7 @@ const scrollWheel = desktopTool(
     const session = await sessions.find(name);
     const direction = amount >= 0 ? "down" : "up";
     const place = x === undefined || y === undefined ? undefined : { x, y };
-    await session.act(signal, (client) => scroll(client, direction, Math.abs(amount), place));
+    await session.act(signal, (client, whileOurs) => scroll(client, direction, Math.abs(amount), place, whileOurs));
     return json({ success: true, amount, direction });
   },
 );

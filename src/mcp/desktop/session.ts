@@ -12,6 +12,7 @@ import { Keyboard } from "../../desktop/keyboard.ts";
 import { RfbClient } from "../../desktop/rfb.ts";
 import { endGroup } from "../groups.ts";
 import { ToolError } from "../tool.ts";
+import { AgentHand } from "./hand.ts";
 
 /** How long the agent's hand waits for the user's. */
 const mostPatienceMs = 20_000;
@@ -22,6 +23,7 @@ export class Session {
   readonly folder: string;
   readonly #hold: Disposable;
   readonly #environment: NodeJS.ProcessEnv;
+  readonly #hand: AgentHand;
   readonly #calls = new Sequence();
   readonly #programs: number[] = [];
   #client: RfbClient | undefined;
@@ -29,6 +31,7 @@ export class Session {
 
   constructor(display: Display, folder: string, hold: Disposable, environment: NodeJS.ProcessEnv) {
     [this.display, this.folder, this.#hold] = [display, folder, hold];
+    this.#hand = new AgentHand(folder);
     this.#environment = { ...environment, ...display.variables };
   }
 
@@ -42,11 +45,11 @@ export class Session {
     return this.#calls.run(async () => work(await this.#connect()));
   }
 
-  /** Uses the display's mouse and keyboard, once the user does not. */
-  async act<T>(signal: AbortSignal, work: (client: RfbClient) => Promise<T>): Promise<T> {
+  /** Uses the display's mouse and keyboard, once the user does not. The signal that `work` gets also says when the user does. */
+  async act<T>(signal: AbortSignal, work: (client: RfbClient, signal: AbortSignal) => Promise<T>): Promise<T> {
     return this.#calls.run(async () => {
       await this.#wait(signal);
-      return work(await this.#connect());
+      return this.#hand.use(await this.#connect(), signal, work);
     });
   }
 
@@ -77,6 +80,7 @@ export class Session {
 
   /** Leaves the display to itself. */
   letGo(): void {
+    this.#hand.dispose();
     this.#client?.dispose();
     void this.#keyboard?.then((keyboard) => keyboard?.dispose());
     this.#hold.dispose();
