@@ -119,6 +119,11 @@ export function ownDisplay(folder: string, owner: string): void {
   writeFileSync(join(folder, "owner"), owner, { mode: 0o600 });
 }
 
+/** Where an owner's screenshots lie, beside the folders of displays; those of nobody in particular lie together. */
+export function screenshotsFolder(place: string, owner: string): string {
+  return join(place, owner === "" ? "screenshots" : `screenshots-${owner.replaceAll(/\W/g, "_")}`);
+}
+
 /** Keeps a display until the end of what is returned, or of this process. Undefined when it does not run any more. */
 export async function holdDisplay(folder: string): Promise<Disposable | undefined> {
   const pipe = await openHold(folder);

@@ -137,10 +137,15 @@ export class DesktopKeeper implements Disposable {
     await this.look();
   }
 
-  /** Ends the desktops of a mission that is deleted. */
+  /** Ends the desktops of a mission that is deleted, and takes away its agents' screenshots. */
   async endOf(missionId: string): Promise<void> {
     for (const { folder, missionId: owner } of this.#options.desktops.list())
       if (owner === missionId) await endDisplay(folder);
+    try {
+      this.#options.desktops.dropScreenshots(missionId);
+    } catch (error) {
+      this.#options.log.warn(`Screenshots of a deleted mission are left: ${describeError(error)}`);
+    }
     this.#pictures.delete(missionId);
     await this.look();
   }

@@ -5,7 +5,7 @@ import { OpenAgentError, systemCode } from "../base/errors.ts";
 import { Emitter } from "../base/event.ts";
 import type { Disposable } from "../base/lifetime.ts";
 import { Broker, type Viewer, type ViewerOptions } from "../desktop/broker.ts";
-import { seenDisplay, type Display } from "../desktop/display.ts";
+import { screenshotsFolder, seenDisplay, type Display } from "../desktop/display.ts";
 import { lookAt } from "../desktop/plainFile.ts";
 import { encodePng } from "../desktop/png.ts";
 import { RfbClient } from "../desktop/rfb.ts";
@@ -33,7 +33,7 @@ function placeOf(workspaceId: string): string {
 export interface DesktopsOptions {
   /** The folder of all desktops. */
   folder: string;
-  store: Pick<Store, "missionOfSession" | "has" | "head">;
+  store: Pick<Store, "missionOfSession" | "sessionsOf" | "has" | "head">;
   library: () => string;
   /** Holds a folder for each mission with files. */
   missions: string;
@@ -118,6 +118,13 @@ export class Desktops implements Disposable {
         const changedAt = lookAt(folder)?.mtimeMs ?? Infinity;
         if (!seenDisplay(folder) && Date.now() - changedAt > leftMs) removePlace(folder);
       }
+  }
+
+  /** Takes away the screenshots of a mission's agents. */
+  dropScreenshots(missionId: string): void {
+    const sessions = this.#options.store.sessionsOf(missionId);
+    for (const place of entries(this.#options.folder).map((name) => join(this.#options.folder, name)))
+      for (const session of sessions) rmSync(screenshotsFolder(place, session), { recursive: true, force: true });
   }
 
   #foldersIn(place: string): string[] {

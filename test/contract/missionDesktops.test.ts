@@ -123,8 +123,11 @@ describe(unlessMissing("a mission's desktop", missing), function () {
       assert.equal(readFileSync(first).subarray(1, 4).toString("latin1"), "PNG");
       assert.equal(dirname(first), core.desktops.picturesOf(id));
       const [{ folder, socket } = { folder: "", socket: "" }] = desktopsOf(id);
+      const { screenshots_dir: shots } = JSON.parse(calls(id)[0]?.output ?? "") as { screenshots_dir: string };
+      assert.equal(shots, join(dirname(folder), `screenshots-${core.store.head(id).sessionId ?? ""}`));
+      writeFileSync(join(shots, "shot.png"), "");
       await core.run("deleteMission", { missionId: id });
-      assert.equal(existsSync(first), false);
+      assert.deepEqual([first, shots].filter(existsSync), []);
       await eventually(
         () => existsSync(folder) || existsSync(socket),
         (is) => !is,

@@ -3,7 +3,14 @@ import { existsSync, mkdtempSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { privateFolder } from "../../base/files.ts";
-import { holdDisplay, ownDisplay, parseSize, seenDisplay, startDisplay } from "../../desktop/display.ts";
+import {
+  holdDisplay,
+  ownDisplay,
+  parseSize,
+  screenshotsFolder,
+  seenDisplay,
+  startDisplay,
+} from "../../desktop/display.ts";
 import { ToolError } from "../tool.ts";
 import { Session } from "./session.ts";
 
@@ -46,7 +53,7 @@ export class Sessions {
 
   /** Where screenshots are saved. */
   get pictures(): string {
-    return privateFolder(join(this.#folder(), "screenshots"));
+    return privateFolder(screenshotsFolder(this.#folder(), this.#owner));
   }
 
   async start(): Promise<Session> {
