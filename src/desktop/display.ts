@@ -8,6 +8,7 @@ import { privateFolder, readTextIfPresent } from "../base/files.ts";
 import { toDisposable, type Disposable } from "../base/lifetime.ts";
 import { accessibilityVariables, guardCommand, longestSocketPath, screenVariables } from "./guard.ts";
 import { lookAt, readPlainFile } from "./plainFile.ts";
+import { mostPixels } from "./rectangles.ts";
 import { windowManagerStarts } from "./x11.ts";
 
 /** What a display is, as its guard has written it into the display's folder. */
@@ -51,7 +52,11 @@ const [startTimeoutMs, managerMs] = [15_000, 5_000];
 /** A size such as `1280x720`, with the depth that some put after it left out. */
 export function parseSize(words: string): { width: number; height: number } {
   const [, width = 0, height = 0] = (/^\s*(\d{1,5})\s*x\s*(\d{1,5})(?:x\d+)?\s*$/i.exec(words) ?? []).map(Number);
-  if ([width, height].every((side) => side >= leastSide && side <= mostSide)) return { width, height };
+  if ([width, height].every((side) => side >= leastSide && side <= mostSide)) {
+    if (width * height <= mostPixels) return { width, height };
+    const most = `${String(mostPixels / mostSide)} pixels high where it is ${String(mostSide)} wide`;
+    throw new OpenAgentError("invalid_input", `“${words}” is too large for a desktop, which is at most ${most}.`);
+  }
   const range = `${String(leastSide)} to ${String(mostSide)}`;
   throw new OpenAgentError(
     "invalid_input",

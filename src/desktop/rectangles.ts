@@ -16,7 +16,8 @@ export interface Screen extends Pixels {
 }
 
 /** Pixels of a side, and of a screen as a whole. */
-const [longestSide, mostPixels] = [16_384, 8192 * 4320];
+const longestSide = 16_384;
+export const mostPixels = 8192 * 4320;
 
 /** How many times an update may draw the whole screen; one that tells what has changed does it once or twice. */
 const mostSpent = 8;

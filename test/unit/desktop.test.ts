@@ -46,6 +46,10 @@ describe("a desktop's size", () => {
     assert.deepEqual(parseSize(" 1920 X 1080x24 "), { width: 1920, height: 1080 });
     for (const wrong of ["", "big", "0x0", "1280x720; rm", "99999x720", "1280"])
       assert.throws(() => parseSize(wrong), /is no size of a desktop\. Write it as 1280x720/);
+    // What a viewer takes, and what none does.
+    assert.deepEqual(parseSize("4320x8192"), { width: 4320, height: 8192 });
+    for (const large of ["8192x8192", "8192x4321"])
+      assert.throws(() => parseSize(large), /is too large for a desktop, .* 4320 pixels high where it is 8192 wide/);
   });
 });
 
