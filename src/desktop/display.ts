@@ -244,5 +244,9 @@ function missingServer(): OpenAgentError {
 }
 
 function failedStart(reason: string): OpenAgentError {
-  return new OpenAgentError("desktop_failed", `The desktop's X server did not start: ${reason.trim()}`);
+  const said = reason.trim().replace(/\.?$/, ".");
+  const wayOut =
+    "Try again. If that does not help, see that /tmp can be written to and has room, and install " +
+    "tigervnc-standalone-server anew.";
+  return new OpenAgentError("desktop_failed", `The desktop's X server did not start: ${said} ${wayOut}`);
 }

@@ -160,13 +160,26 @@ describe(unlessMissing("a desktop's programs", missing), function () {
     });
 });
 
-describe(unlessMissing("a desktop that the user keeps", missing), function () {
+describe(unlessMissing("a desktop that is started", missing), function () {
   this.timeout(60_000);
   before(function () {
     if (missing.length > 0) this.skip();
   });
 
-  it("is kept for as long as was said, though an agent has had it since", async () => {
+  it("says why its X server did not start, and what can be done", async () => {
+    const root = mkdtempSync(join(tmpdir(), "fail-"));
+    const PATH = join(root, "bin");
+    makePath(PATH);
+    writeFileSync(join(PATH, "Xtigervnc"), "#!/bin/sh\necho 'No space left on device' >&2\n", { mode: 0o700 });
+    const options = { folder: join(root, "d"), width: 640, height: 480, graceSeconds: 0, environment: { PATH } };
+    await assert.rejects(startDisplay(options), {
+      code: "desktop_failed",
+      message: /did not start: No space left on device\. Try again\. .* \/tmp can be written to and has room/,
+    });
+    rmSync(root, { recursive: true, force: true });
+  });
+
+  it("is kept for as long as its user has said, though an agent has had it since", async () => {
     const folder = join(mkdtempSync(join(tmpdir(), "kept-")), "d");
     const display = await startDisplay({ folder, width: 640, height: 480, graceSeconds: 0 });
     /** For how long it is kept, and since when that is known. */
