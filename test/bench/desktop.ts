@@ -275,8 +275,12 @@ function costRows(scene: Scene, costs: ReadonlyMap<Way, readonly Cost[]> | undef
   };
   if (scene === "idle") {
     const bytes = row("delivered", kilobytes("ours"), kilobytes("theirs"), "kB/s");
-    return [
+    const [limit, most] = [
       limited("desktop idle: processor", processor("ours"), processor("theirs"), "%", 1 / 20),
+      0.5,
+    ];
+    return [
+      { ...limit, goal: `${limit.goal}, ≤ ${format(most)} %`, met: limit.met === true && processor("ours") <= most },
       { ...bytes, goal: "0 kB/s", met: kilobytes("ours") === 0 },
     ];
   }

@@ -104,6 +104,17 @@ describe("a PNG", () => {
           );
     }
   });
+
+  it("of a whole desktop has each of its pixels, and is smaller than they are", async () => {
+    const screen = pixels(1280, 720);
+    const png = await encodePng(screen);
+    const { width, height, rgb } = decodePng(png);
+    assert.deepEqual([width, height], [1280, 720]);
+    const expected = Buffer.alloc(3 * width * height);
+    for (let at = 0; at < expected.length; at++) expected[at] = screen.data[Math.floor(at / 3) * 4 + (at % 3)] ?? 0;
+    assert.ok(rgb.equals(expected));
+    assert.ok(png.length < rgb.length / 4);
+  });
 });
 
 const numbers = (size: 1 | 2 | 4, ...values: number[]) => {
