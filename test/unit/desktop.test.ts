@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { sleep } from "../../src/base/async.ts";
 import { OpenAgentError } from "../../src/base/errors.ts";
 import { parseSize } from "../../src/desktop/display.ts";
+import { click, drag, pressKeys, scroll } from "../../src/desktop/hands.ts";
 import { keyOfCharacter, keysOfChord, keysOfText } from "../../src/desktop/keys.ts";
 import { MessageParser, type Message } from "../../src/desktop/messages.ts";
 import { PictureStream } from "../../src/desktop/pictureStream.ts";
@@ -428,6 +429,41 @@ describe("a stream of pictures", () => {
     assert.deepEqual(made, [1, 5], "what came meanwhile is seen in the next");
     stream.dispose();
   });
+});
+
+describe("a hand", () => {
+  const [one, other] = [
+    { x: 1, y: 1 },
+    { x: 3, y: 2 },
+  ];
+  const works: Record<string, (client: RfbClient, signal: AbortSignal) => Promise<void>> = {
+    drags: (client, signal) => drag(client, one, other, signal),
+    "turns the wheel": (client, signal) => scroll(client, "down", 500, one, signal),
+    clicks: (client, signal) => click(client, "left", 500, one, signal),
+    "presses keys": (client, signal) => pressKeys(client, "ctrl+shift", 100_000, signal),
+  };
+  for (const [what, work] of Object.entries(works))
+    it(`that ${what} stops when it is told to, and holds nothing then`, async () => {
+      const { client, asked } = await served();
+      const inputs = () => [...new MessageParser().add(asked())].filter((message) => message.kind === "input");
+      const held = () => {
+        const keys = new Set<number>();
+        let buttons = 0;
+        for (const { key, pointer } of inputs()) {
+          if (key?.down) keys.add(key.key);
+          else if (key) keys.delete(key.key);
+          buttons = pointer?.buttons ?? buttons;
+        }
+        return keys.size + buttons;
+      };
+      const hand = new AbortController();
+      const working = work(client, hand.signal);
+      await eventually(inputs, (found) => found.some(({ key, pointer }) => key?.down ?? pointer?.buttons), 2000);
+      hand.abort(new Error("taken away"));
+      await assert.rejects(working, /taken away/);
+      await eventually(held, (count) => count === 0, 2000);
+      assert.ok(inputs().length < 100);
+    });
 });
 
 describe("what a page sends", () => {
