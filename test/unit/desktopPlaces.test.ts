@@ -31,6 +31,7 @@ describe("the places of desktops", () => {
       folder: root,
       store: {
         missionOfSession: () => undefined,
+        sessionsOf: () => [],
         has: () => false,
         head: () => assert.fail("no mission"),
       },
