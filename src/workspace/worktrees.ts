@@ -101,6 +101,8 @@ export async function worktreeState(workspace: Workspace): Promise<WorktreeState
 
 /** Puts all that is in no commit into one on the worktree's branch. Gives false when there is nothing. */
 export async function commitWorktree({ directory }: Workspace, message: string): Promise<boolean> {
+  // Adding them would say that they are resolved, and commit the marks of the conflicts.
+  await requireResolved(directory);
   await git(directory, ["add", "--all"]);
   if ((await git(directory, ["status", "--porcelain"])) === "") return false;
   await git(directory, ["commit", "--quiet", "--message", message]);
@@ -108,27 +110,68 @@ export async function commitWorktree({ directory }: Workspace, message: string):
 }
 
 /**
- * Merges the worktree's branch into what is checked out in the repository. With conflicts nothing is changed there.
- * Gives the branch that it went into.
+ * Merges the worktree's branch into what is checked out in the repository. With conflicts nothing is changed there, and
+ * what the user has begun there is never touched. Gives the branch that it went into.
  */
 export async function mergeWorktree(workspace: Workspace): Promise<string> {
   const repository = repositoryOf(workspace);
+  await requireAtRest(repository);
   await requireCommitted(workspace);
+  const tip = await firstLine(repository, "rev-parse", "--verify", `refs/heads/${branchOf(workspace)}`);
   const merged = await tryTool(needTool("git"), ["merge", "--no-edit", branchOf(workspace)], { cwd: repository });
   if (merged.exitCode === 0) return firstLine(repository, "branch", "--show-current");
-  const conflicts = lines(await git(repository, ["diff", "--name-only", "--diff-filter=U"]).catch(() => ""));
-  if (conflicts.length === 0)
+  const conflicts = await unmerged(repository).catch(() => []);
+  // Another's may have begun since we looked.
+  const ours = (await firstLine(repository, "rev-parse", "--verify", "MERGE_HEAD").catch(() => "")) === tip;
+  if (ours) await git(repository, ["merge", "--abort"]);
+  if (!ours || conflicts.length === 0)
     throw new OpenAgentError(
       "worktree_failed",
       `git could not merge: ${(merged.stderr || merged.stdout || merged.ending).trim()}`,
     );
-  await git(repository, ["merge", "--abort"]);
   throw new OpenAgentError(
     "worktree_failed",
     `The same lines were changed on both sides in ${conflicts.slice(0, 10).join(", ")}. Nothing was merged. ` +
       `Have the mission merge ${await firstLine(repository, "branch", "--show-current")} first, or merge by hand.`,
     { conflicts: conflicts.join("\n") },
   );
+}
+
+/** Files that a merge or the like has left with conflicts. */
+async function unmerged(folder: string): Promise<string[]> {
+  const names = await git(folder, ["diff", "--name-only", "-z", "--diff-filter=U"]);
+  return names.split("\0").filter((name) => name !== "");
+}
+
+/** What git leaves in its folder while something is under way. */
+const underWay: readonly (readonly [string, string])[] = [
+  ["rebase-merge", "rebase"],
+  ["rebase-apply", "rebase"],
+  ["MERGE_HEAD", "merge"],
+  ["CHERRY_PICK_HEAD", "cherry-pick"],
+  ["REVERT_HEAD", "revert"],
+];
+
+/** Throws where something was begun and is not finished: it is for the one who began it. */
+async function requireAtRest(folder: string): Promise<void> {
+  const own = await firstLine(folder, "rev-parse", "--absolute-git-dir");
+  const begun = underWay.find(([name]) => existsSync(join(own, name)))?.[1];
+  if (begun !== undefined)
+    throw new OpenAgentError(
+      "worktree_failed",
+      `A ${begun} is under way in ${folder}. Finish or abort it first; nothing was changed.`,
+    );
+  await requireResolved(folder);
+}
+
+async function requireResolved(folder: string): Promise<void> {
+  const conflicts = await unmerged(folder);
+  if (conflicts.length > 0)
+    throw new OpenAgentError(
+      "worktree_failed",
+      `There are unresolved conflicts in ${folder}: ${conflicts.slice(0, 10).join(", ")}. Resolve them first; nothing was changed.`,
+      { conflicts: conflicts.join("\n") },
+    );
 }
 
 /** Pushes the worktree's branch, to be opened as a pull request. Gives the remote's name, and what it printed. */

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import type { Workspace } from "../../src/protocol/workspace.ts";
+import { commitWorktree, mergeWorktree } from "../../src/workspace/worktrees.ts";
 import { makeWorkspaceBed, type WorkspaceBed } from "../fake/workspaces.ts";
 
 const silent = { output: () => undefined };
@@ -11,15 +12,16 @@ describe("A worktree", () => {
   let bed: WorkspaceBed;
   let repository: string;
   let workspace: Workspace;
-  const identity = ["-c", "user.name=T", "-c", "user.email=t@example.org"];
   const git = (folder: string, ...args: string[]) =>
-    execFileSync("git", [...identity, ...args], { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+    execFileSync("git", args, { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
 
   beforeEach(async () => {
     bed = makeWorkspaceBed();
     repository = join(bed.root, "repository");
     mkdirSync(repository);
     git(repository, "init", "-q", "-b", "main");
+    git(repository, "config", "user.name", "T");
+    git(repository, "config", "user.email", "t@example.org");
     writeFileSync(join(repository, "file"), "text\n");
     git(repository, "add", ".");
     git(repository, "commit", "-qm", "Begin");
@@ -27,6 +29,12 @@ describe("A worktree", () => {
     await bed.backends.worktree.prepare(workspace, silent);
   });
   afterEach(() => bed.close());
+  /** Commits a text of the file that all branches have. */
+  const commit = (folder: string, text: string) => {
+    writeFileSync(join(folder, "file"), text);
+    git(folder, "commit", "-qam", text.trim());
+  };
+  const read = (folder: string, name = "file") => readFileSync(join(folder, name), "utf8");
 
   it("has its own branch and goes with it when nothing would be lost", async () => {
     assert.equal(git(workspace.directory, "branch", "--show-current").trim(), `openagent/${workspace.id}`);
@@ -64,5 +72,54 @@ describe("A worktree", () => {
     mkdirSync(folder);
     const other = { ...workspace, id: "other", directory: folder };
     await assert.rejects(bed.backends.worktree.prepare(other, silent), { code: "workspace_busy" });
+  });
+
+  it("is not merged while the user merges or picks something, whose resolutions stay", async () => {
+    git(repository, "branch", "theirs");
+    commit(repository, "mine\n");
+    git(repository, "checkout", "-q", "theirs");
+    commit(repository, "theirs\n");
+    git(repository, "checkout", "-q", "main");
+    writeFileSync(join(workspace.directory, "made"), "x");
+    await commitWorktree(workspace, "Make it");
+    for (const [word, ...begin] of [
+      ["merge", "theirs"],
+      ["cherry-pick", "theirs"],
+    ] as const) {
+      assert.throws(() => git(repository, word, ...begin));
+      writeFileSync(join(repository, "file"), "both, by hand\n");
+      const refused = { code: "worktree_failed", message: new RegExp(`A ${word} is under way`) };
+      await assert.rejects(mergeWorktree(workspace), refused);
+      git(repository, "add", ".");
+      await assert.rejects(mergeWorktree(workspace), refused);
+      assert.equal(read(repository), "both, by hand\n");
+      assert.equal(git(repository, "status", "--porcelain"), "M  file\n");
+      git(repository, word, "--abort");
+    }
+    assert.equal(await mergeWorktree(workspace), "main");
+  });
+
+  it("leaves no merge behind that a hook of the user's refused", async () => {
+    commit(repository, "mine\n");
+    writeFileSync(join(workspace.directory, "made"), "x");
+    await commitWorktree(workspace, "Make it");
+    const hook = join(repository, ".git", "hooks", "pre-merge-commit");
+    mkdirSync(dirname(hook), { recursive: true });
+    writeFileSync(hook, "#!/bin/sh\necho not today >&2; exit 1\n", { mode: 0o755 });
+    await assert.rejects(mergeWorktree(workspace), { code: "worktree_failed", message: /not today/ });
+    assert.ok(!existsSync(join(repository, ".git", "MERGE_HEAD")));
+    assert.equal(git(repository, "status", "--porcelain"), "");
+  });
+
+  it("is not committed with conflicts that its agent has left", async () => {
+    commit(workspace.directory, "ours\n");
+    commit(repository, "mine\n");
+    assert.throws(() => git(workspace.directory, "merge", "main"));
+    await assert.rejects(commitWorktree(workspace, "All"), { code: "worktree_failed", message: /conflicts .*file/ });
+    writeFileSync(join(workspace.directory, "file"), "both\n");
+    git(workspace.directory, "add", ".");
+    assert.equal(await commitWorktree(workspace, "Both"), true);
+    await mergeWorktree(workspace);
+    assert.equal(read(repository), "both\n");
   });
 });
