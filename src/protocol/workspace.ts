@@ -93,7 +93,7 @@ export interface WorktreeState {
   commits: string[];
   /** Files that differ from the last commit, from the worktree's folder. */
   uncommitted: string[];
-  /** What deleting it would lose: files, and commits that are on no other branch. */
+  /** What deleting it would lose: files, also ignored ones, and commits that are on no other branch. */
   unsaved: string[];
 }
 

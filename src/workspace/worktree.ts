@@ -53,7 +53,8 @@ export class WorktreeBackend extends HostBackend {
       if (lost.length > 0)
         throw new OpenAgentError(
           "workspace_busy",
-          `Deleting ${workspace.directory} would lose ${lost.slice(0, 20).join(", ")}. Commit and merge or push it first.`,
+          `Deleting ${workspace.directory} would lose ${lost.slice(0, 20).join(", ")}. ` +
+            "Commit and merge or push it, and copy what git ignores and you need, or discard all of it.",
           { lost: lost.join("\n") },
         );
       await git("worktree", "remove", workspace.directory);
@@ -74,16 +75,34 @@ export class WorktreeBackend extends HostBackend {
   }
 }
 
-/** What is nowhere but in a worktree: changed and unknown files, and commits that no other branch has. */
+/** What is nowhere but in a worktree: changed, unknown and ignored files, and commits that no branch keeps without it. */
 export async function unsaved(workspace: Workspace): Promise<string[]> {
-  const git = (...args: string[]) => runGit(workspace.directory, args);
-  const files = (await git("status", "--porcelain", "-z", "--untracked-files=all"))
-    .split("\0")
-    .filter((line) => /^(.. )/.test(line))
-    .map((line) => line.slice(3));
-  const others = ["--not", `--exclude=${branchOf(workspace)}`, "--branches", "--remotes", "--tags"];
-  const commits = (await git("log", "--format=commit %h %s", "HEAD", ...others)).trim();
-  return [...files, ...(commits === "" ? [] : commits.split("\n"))];
+  const { changed, ignored } = await uncommittedFiles(workspace);
+  // Its branch goes with it, also where the agent has checked out something else meanwhile.
+  const own = branchOf(workspace);
+  const tips = ["HEAD", `refs/heads/${own}`];
+  const others = ["--not", `--exclude=${own}`, "--branches", "--remotes", "--tags", "--"];
+  const log = await runGit(workspace.directory, [
+    "log",
+    "--ignore-missing",
+    "--format=commit %h %s",
+    ...tips,
+    ...others,
+  ]);
+  const commits = log.split("\n").filter((line) => line !== "");
+  return [...changed, ...commits, ...ignored.map((name) => `${name} (ignored by git)`)];
+}
+
+/** Files that are in no commit, from the worktree's folder. Of a folder that git ignores only its name, with a slash. */
+export async function uncommittedFiles({ directory }: Workspace): Promise<{ changed: string[]; ignored: string[] }> {
+  const wanted = ["--untracked-files=all", "--ignored=matching", "--no-renames"];
+  const entries = (await runGit(directory, ["status", "--porcelain", "-z", ...wanted])).split("\0");
+  const isIgnored = (entry: string) => entry.startsWith("!! ");
+  const named = entries.filter((entry) => entry !== "");
+  return {
+    changed: named.filter((entry) => !isIgnored(entry)).map((entry) => entry.slice(3)),
+    ignored: named.filter(isIgnored).map((entry) => entry.slice(3)),
+  };
 }
 
 /** The branch of a worktree. */

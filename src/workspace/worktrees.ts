@@ -6,7 +6,7 @@ import { basename, dirname, join, relative, resolve } from "node:path";
 import { OpenAgentError } from "../base/errors.ts";
 import type { Workspace, WorktreeState } from "../protocol/workspace.ts";
 import { needTool, runTool, tryTool, type ToolOptions } from "./tools.ts";
-import { branchOf, unsaved } from "./worktree.ts";
+import { branchOf, uncommittedFiles, unsaved } from "./worktree.ts";
 
 /** What users do with a worktree once a mission has worked in it. All of it throws `worktree_failed` with git's words. */
 
@@ -86,15 +86,11 @@ export async function worktreeState(workspace: Workspace): Promise<WorktreeState
   const target = await firstLine(repository, "branch", "--show-current");
   const branch = branchOf(workspace);
   const log = await git(repository, ["log", "--format=%h %s", `HEAD..${branch}`]);
-  const status = await git(workspace.directory, ["status", "--porcelain", "-z", "--untracked-files=all"]);
   return {
     branch,
     target,
     commits: lines(log),
-    uncommitted: status
-      .split("\0")
-      .filter((entry) => /^.. /.test(entry))
-      .map((entry) => entry.slice(3)),
+    uncommitted: (await uncommittedFiles(workspace)).changed,
     unsaved: await unsaved(workspace),
   };
 }
@@ -213,12 +209,12 @@ export async function applyWorktree(workspace: Workspace): Promise<void> {
 }
 
 async function requireCommitted(workspace: Workspace): Promise<void> {
-  const { uncommitted } = await worktreeState(workspace);
-  if (uncommitted.length > 0)
+  const { changed } = await uncommittedFiles(workspace);
+  if (changed.length > 0)
     throw new OpenAgentError(
       "worktree_failed",
-      `${uncommitted.slice(0, 10).join(", ")} in ${workspace.directory} are in no commit yet. Commit them first.`,
-      { uncommitted: uncommitted.join("\n") },
+      `${changed.slice(0, 10).join(", ")} in ${workspace.directory} are in no commit yet. Commit them first.`,
+      { uncommitted: changed.join("\n") },
     );
 }
 

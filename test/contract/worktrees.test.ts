@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Workspace } from "../../src/protocol/workspace.ts";
-import { commitWorktree, mergeWorktree } from "../../src/workspace/worktrees.ts";
+import { commitWorktree, mergeWorktree, worktreeState } from "../../src/workspace/worktrees.ts";
 import { makeWorkspaceBed, type WorkspaceBed } from "../fake/workspaces.ts";
 
 const silent = { output: () => undefined };
@@ -53,6 +53,41 @@ describe("A worktree", () => {
     git(workspace.directory, "commit", "-qm", "Add it");
     await refuses(/commit [0-9a-f]+ Add it/);
     git(repository, "merge", "-q", `openagent/${workspace.id}`);
+    await bed.backends.worktree.destroy(workspace);
+    assert.ok(!existsSync(workspace.directory));
+  });
+
+  it("is not deleted while it has files that git ignores, of which a folder is named as one", async () => {
+    writeFileSync(join(repository, ".git", "info", "exclude"), "node_modules/\n*.db\n");
+    for (const name of ["node_modules/a/b", "data/results.db"]) {
+      mkdirSync(join(workspace.directory, dirname(name)), { recursive: true });
+      writeFileSync(join(workspace.directory, name), "x");
+    }
+    const lost = ["data/results.db (ignored by git)", "node_modules/ (ignored by git)"];
+    assert.deepEqual((await worktreeState(workspace)).uncommitted, []);
+    assert.deepEqual((await worktreeState(workspace)).unsaved, lost);
+    await assert.rejects(bed.backends.worktree.destroy(workspace), {
+      code: "workspace_busy",
+      detail: { lost: lost.join("\n") },
+    });
+    assert.ok(existsSync(join(workspace.directory, "data", "results.db")));
+    await bed.backends.worktree.discard?.(workspace);
+    assert.ok(!existsSync(workspace.directory));
+  });
+
+  it("is not deleted while its own branch has commits that nothing else has, whatever is checked out", async () => {
+    commit(workspace.directory, "ours\n");
+    git(workspace.directory, "checkout", "-q", "--detach", "main");
+    await assert.rejects(bed.backends.worktree.destroy(workspace), {
+      code: "workspace_busy",
+      message: /commit \w+ ours/,
+    });
+    git(workspace.directory, "checkout", "-q", "-b", "fix");
+    await assert.rejects(bed.backends.worktree.destroy(workspace), {
+      code: "workspace_busy",
+      message: /commit \w+ ours/,
+    });
+    git(workspace.directory, "branch", "-q", "kept", `openagent/${workspace.id}`);
     await bed.backends.worktree.destroy(workspace);
     assert.ok(!existsSync(workspace.directory));
   });
