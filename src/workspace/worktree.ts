@@ -1,5 +1,5 @@
 import { existsSync, realpathSync } from "node:fs";
-import { resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { OpenAgentError } from "../base/errors.ts";
 import type { Probe, Workspace } from "../protocol/workspace.ts";
 import type { PrepareOptions } from "./backend.ts";
@@ -18,7 +18,10 @@ export class WorktreeBackend extends HostBackend {
     return { kind: this.kind, available: true, ...(version !== undefined && { version }), limits };
   }
 
-  /** Adds the worktree on its branch, which is made from the repository's HEAD when there is none. */
+  /**
+   * Adds the worktree on its branch, which is made from the repository's HEAD when there is none. One whose folder was
+   * deleted comes back with what was checked out in it.
+   */
   override async prepare(workspace: Workspace, options: PrepareOptions): Promise<void> {
     const { directory } = workspace;
     const repository = repositoryOf(workspace);
@@ -26,20 +29,20 @@ export class WorktreeBackend extends HostBackend {
     const git = (...args: string[]) => runGit(repository, args, options);
     if (existsSync(directory))
       throw new OpenAgentError("workspace_busy", `${directory} is there and no worktree of ${repository}.`);
-    // One whose folder was deleted stays on git's list, and its branch with it.
-    await git("worktree", "prune");
-    const branch = branchOf(workspace);
+    const before = await entryOf(workspace);
+    const branch = before?.branch ?? branchOf(workspace);
     const known = (await git("branch", "--list", "--format=%(refname:short)", branch)).trim() !== "";
-    await git("worktree", "add", ...(known ? [directory, branch] : ["-b", branch, directory]));
+    // What git has on its list without a folder is left there: it may be another's, on a drive that is not mounted.
+    const add = ["worktree", "add", ...(before ? ["--force"] : [])];
+    if (before?.head !== undefined && before.branch === undefined)
+      await git(...add, "--detach", directory, before.head);
+    else await git(...add, ...(known ? [directory, branch] : ["-b", branch, directory]));
   }
 
   override async missing(workspace: Workspace): Promise<string | undefined> {
     const { directory } = workspace;
     if (!existsSync(directory)) return `The folder ${directory} does not exist.`;
-    const listed = await runGit(repositoryOf(workspace), ["worktree", "list", "--porcelain", "-z"]);
-    const paths = listed.split("\0").filter((line) => line.startsWith("worktree "));
-    const ours = realpathSync(directory);
-    if (paths.some((line) => resolve(line.slice("worktree ".length)) === ours)) return undefined;
+    if ((await entryOf(workspace)) !== undefined) return undefined;
     return `${directory} is no worktree of ${repositoryOf(workspace)}.`;
   }
 
@@ -48,8 +51,9 @@ export class WorktreeBackend extends HostBackend {
     await this.stop(workspace);
     const repository = repositoryOf(workspace);
     const git = (...args: string[]) => runGit(repository, args);
-    if ((await this.missing(workspace)) === undefined) {
-      const lost = await unsaved(workspace);
+    const entry = await entryOf(workspace);
+    if (entry !== undefined) {
+      const lost = existsSync(entry.directory) ? await unsaved(workspace) : [];
       if (lost.length > 0)
         throw new OpenAgentError(
           "workspace_busy",
@@ -57,9 +61,8 @@ export class WorktreeBackend extends HostBackend {
             "Commit and merge or push it, and copy what git ignores and you need, or discard all of it.",
           { lost: lost.join("\n") },
         );
-      await git("worktree", "remove", workspace.directory);
+      await git("worktree", "remove", entry.directory);
     }
-    await git("worktree", "prune");
     // Refused by git itself when it holds what is nowhere else.
     await git("branch", "-d", branchOf(workspace)).catch(() => "");
   }
@@ -68,11 +71,49 @@ export class WorktreeBackend extends HostBackend {
   async discard(workspace: Workspace): Promise<void> {
     await this.stop(workspace);
     const repository = repositoryOf(workspace);
-    if (existsSync(workspace.directory))
-      await runGit(repository, ["worktree", "remove", "--force", workspace.directory]);
-    await runGit(repository, ["worktree", "prune"]);
+    const entry = await entryOf(workspace);
+    if (entry !== undefined) await runGit(repository, ["worktree", "remove", "--force", entry.directory]);
     await runGit(repository, ["branch", "-D", branchOf(workspace)]).catch(() => "");
   }
+}
+
+/** A worktree on git's own list; its folder may be missing. */
+export interface WorktreeEntry {
+  directory: string;
+  /** The commit that is checked out; undefined where there is none yet. */
+  head?: string;
+  /** The branch that is checked out; undefined where none is. */
+  branch?: string;
+}
+
+/** All worktrees that git knows of a repository, its own checkout first. */
+export async function worktreesOf(repository: string): Promise<WorktreeEntry[]> {
+  const listed = await runGit(repository, ["worktree", "list", "--porcelain", "-z"]);
+  return listed
+    .split("\0\0")
+    .map((entry) => new Map(entry.split("\0").map((line) => [line.split(" ", 1)[0], line.replace(/^\S+ ?/, "")])))
+    .flatMap((entry) => {
+      const [directory, head, branch] = [entry.get("worktree"), entry.get("HEAD"), entry.get("branch")];
+      if (directory === undefined) return [];
+      const isCommit = head !== undefined && /[^0]/.test(head);
+      return {
+        directory: resolve(directory),
+        ...(isCommit && { head }),
+        ...(branch !== undefined && { branch: branch.replace("refs/heads/", "") }),
+      };
+    });
+}
+
+async function entryOf(workspace: Workspace): Promise<WorktreeEntry | undefined> {
+  const ours = realPath(workspace.directory);
+  return (await worktreesOf(repositoryOf(workspace))).find(({ directory }) => directory === ours);
+}
+
+/** A path as git names it, without links, also of what is not there. */
+export function realPath(path: string): string {
+  const parent = dirname(path);
+  if (existsSync(path) || parent === path) return realpathSync(path);
+  return join(realPath(parent), basename(path));
 }
 
 /** What is nowhere but in a worktree: changed, unknown and ignored files, and commits that no branch keeps without it. */

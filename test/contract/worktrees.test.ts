@@ -102,6 +102,40 @@ describe("A worktree", () => {
     assert.ok(existsSync(join(workspace.directory, "kept")));
   });
 
+  it("comes back with what was checked out in it, and without a branch where there was none", async () => {
+    const again = async () => {
+      rmSync(workspace.directory, { recursive: true });
+      await bed.backends.worktree.prepare(workspace, silent);
+      return git(workspace.directory, "branch", "--show-current").trim();
+    };
+    git(workspace.directory, "branch", "-qm", "renamed");
+    commit(workspace.directory, "ours\n");
+    assert.equal(await again(), "renamed");
+    git(workspace.directory, "checkout", "-q", "--detach");
+    commit(workspace.directory, "detached\n");
+    assert.equal(await again(), "");
+    assert.equal(read(workspace.directory), "detached\n");
+  });
+
+  it("leaves worktrees of others on git's list, whose folders are away", async () => {
+    const away = join(bed.root, "drive");
+    git(repository, "worktree", "add", "-q", away, "-b", "mine");
+    rmSync(away, { recursive: true });
+    const listed = () => git(repository, "worktree", "list", "--porcelain").includes(`worktree ${away}\n`);
+    const other = bed.workspace("worktree", { repository });
+    await bed.backends.worktree.prepare(other, silent);
+    assert.ok(listed());
+    rmSync(workspace.directory, { recursive: true });
+    await bed.backends.worktree.prepare(workspace, silent);
+    assert.ok(listed());
+    rmSync(workspace.directory, { recursive: true });
+    await bed.backends.worktree.destroy(workspace);
+    await bed.backends.worktree.discard?.(other);
+    assert.ok(listed());
+    assert.equal(git(repository, "worktree", "list", "--porcelain").match(/^worktree /gm)?.length, 2);
+    assert.equal(git(repository, "branch", "--list", "openagent/*"), "");
+  });
+
   it("takes no folder that is something else", async () => {
     const folder = join(bed.root, "mine");
     mkdirSync(folder);
