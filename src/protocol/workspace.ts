@@ -86,6 +86,7 @@ export function worktreeName(text: string): string {
 
 /** What is to be known of a worktree before it is merged, pushed or deleted. */
 export interface WorktreeState {
+  /** The branch that is checked out; where none is, the one that the worktree was made with. */
   branch: string;
   /** The branch that is checked out in the repository; empty when none is. */
   target: string;

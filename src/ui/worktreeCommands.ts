@@ -68,16 +68,18 @@ export async function showWorktreePatch(app: App, { id }: Workspace): Promise<vo
 
 /** Deletes a worktree and its branch, after a question that names what is nowhere else. */
 export async function deleteWorktree(app: App, workspace: Workspace): Promise<void> {
-  // One whose folder or repository is gone has nothing left to lose.
   const state = await stateOf(app, workspace).catch((error: unknown) => {
-    if (error instanceof OpenAgentError) return undefined;
+    if (error instanceof OpenAgentError) return error;
     throw error;
   });
-  const lost = state?.unsaved ?? [];
+  const lost = state instanceof OpenAgentError ? [] : state.unsaved;
+  const goes = `The folder ${workspace.directory}`;
   const detail =
-    lost.length === 0
-      ? [`The folder ${workspace.directory} goes. All that was changed in it is elsewhere as well.`]
-      : [`The folder ${workspace.directory} and the branch go.`, listed("This is nowhere else and is lost:", lost)];
+    state instanceof OpenAgentError
+      ? [state.message, "Nothing is deleted with it that is nowhere else."]
+      : lost.length === 0
+        ? [`${goes} goes. All that was changed in it is elsewhere as well.`]
+        : [`${goes} and the branch that was made with it go.`, listed("This is nowhere else and is lost:", lost)];
   const button = lost.length === 0 ? "Delete" : "Delete and Lose It";
   if (!(await sure(`Delete “${workspace.name}”?`, detail, button))) return;
   await app.run("deleteWorkspace", { workspaceId: workspace.id, discard: lost.length > 0 });

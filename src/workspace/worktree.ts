@@ -46,9 +46,13 @@ export class WorktreeBackend extends HostBackend {
     return `${directory} is no worktree of ${repositoryOf(workspace)}.`;
   }
 
-  /** Deletes the worktree, and its branch when it is merged. Refuses when anything would be lost, and says what. */
+  /**
+   * Deletes the worktree, and its branch when it is merged. Refuses when anything would be lost, and says what. Where
+   * its repository is away nobody can tell, so its folder stays.
+   */
   override async destroy(workspace: Workspace): Promise<void> {
     await this.stop(workspace);
+    if (isAway(workspace)) return;
     const repository = repositoryOf(workspace);
     const git = (...args: string[]) => runGit(repository, args);
     const entry = await entryOf(workspace);
@@ -67,9 +71,10 @@ export class WorktreeBackend extends HostBackend {
     await git("branch", "-d", branchOf(workspace)).catch(() => "");
   }
 
-  /** Deletes the worktree and its branch with all that is nowhere else. */
+  /** Deletes the worktree and its branch with all that is nowhere else, unless its repository is away. */
   async discard(workspace: Workspace): Promise<void> {
     await this.stop(workspace);
+    if (isAway(workspace)) return;
     const repository = repositoryOf(workspace);
     const entry = await entryOf(workspace);
     if (entry !== undefined) await runGit(repository, ["worktree", "remove", "--force", entry.directory]);
@@ -149,6 +154,10 @@ export async function uncommittedFiles({ directory }: Workspace): Promise<{ chan
 /** The branch of a worktree. */
 export function branchOf({ id }: Workspace): string {
   return `openagent/${id}`;
+}
+
+function isAway({ repository }: Workspace): boolean {
+  return repository !== undefined && !existsSync(repository);
 }
 
 function repositoryOf({ repository, name }: Workspace): string {

@@ -80,19 +80,30 @@ function foldersIn(parent: string): string[] {
     .map(({ name }) => join(parent, name));
 }
 
-/** What the branch has that the repository's own checkout lacks, and what is in no commit. */
+/**
+ * What is checked out in the worktree and the repository's own checkout lacks, and what is in no commit. Agents switch
+ * and rename branches, so the branch need not be the one that the worktree was made with.
+ */
 export async function worktreeState(workspace: Workspace): Promise<WorktreeState> {
   const repository = repositoryOf(workspace);
-  const target = await firstLine(repository, "branch", "--show-current");
-  const branch = branchOf(workspace);
-  const log = await git(repository, ["log", "--format=%h %s", `HEAD..${branch}`]);
+  requireFolder(workspace);
+  const { branch = branchOf(workspace), commit } = await headOf(workspace);
+  // The checkout may have no commit yet.
+  const log = ["log", "--ignore-missing", "--format=%h %s"];
   return {
     branch,
-    target,
-    commits: lines(log),
+    target: await firstLine(repository, "branch", "--show-current"),
+    commits: commit === undefined ? [] : lines(await git(repository, [...log, commit, "--not", "HEAD", "--"])),
     uncommitted: (await uncommittedFiles(workspace)).changed,
     unsaved: await unsaved(workspace),
   };
+}
+
+/** What is checked out: a branch unless there is none, and a commit unless there is none yet. */
+async function headOf({ directory }: Workspace): Promise<{ branch?: string; commit?: string }> {
+  const branch = await firstLine(directory, "branch", "--show-current");
+  const commit = await firstLine(directory, "rev-parse", "--verify", "HEAD").catch(() => "");
+  return { ...(branch !== "" && { branch }), ...(commit !== "" && { commit }) };
 }
 
 /** Puts all that is in no commit into one on the worktree's branch. Gives false when there is nothing. */
@@ -106,19 +117,23 @@ export async function commitWorktree({ directory }: Workspace, message: string):
 }
 
 /**
- * Merges the worktree's branch into what is checked out in the repository. With conflicts nothing is changed there, and
+ * Merges what is checked out in the worktree into what is checked out in the repository. With conflicts nothing is changed there, and
  * what the user has begun there is never touched. Gives the branch that it went into.
  */
 export async function mergeWorktree(workspace: Workspace): Promise<string> {
   const repository = repositoryOf(workspace);
   await requireAtRest(repository);
+  await requireAtRest(workspace.directory);
   await requireCommitted(workspace);
-  const tip = await firstLine(repository, "rev-parse", "--verify", `refs/heads/${branchOf(workspace)}`);
-  const merged = await tryTool(needTool("git"), ["merge", "--no-edit", branchOf(workspace)], { cwd: repository });
+  const { branch, commit } = await headOf(workspace);
+  if (commit === undefined) throw new OpenAgentError("worktree_failed", `${workspace.name} has no commit to merge.`);
+  // By name, which the merge's message tells; git adds to it where a tag has the same name.
+  const name = branch && (await firstLine(workspace.directory, "symbolic-ref", "--short", "HEAD"));
+  const merged = await tryTool(needTool("git"), ["merge", "--no-edit", name ?? commit], { cwd: repository });
   if (merged.exitCode === 0) return firstLine(repository, "branch", "--show-current");
   const conflicts = await unmerged(repository).catch(() => []);
   // Another's may have begun since we looked.
-  const ours = (await firstLine(repository, "rev-parse", "--verify", "MERGE_HEAD").catch(() => "")) === tip;
+  const ours = (await firstLine(repository, "rev-parse", "--verify", "MERGE_HEAD").catch(() => "")) === commit;
   if (ours) await git(repository, ["merge", "--abort"]);
   if (!ours || conflicts.length === 0)
     throw new OpenAgentError(
@@ -170,14 +185,21 @@ async function requireResolved(folder: string): Promise<void> {
     );
 }
 
-/** Pushes the worktree's branch, to be opened as a pull request. Gives the remote's name, and what it printed. */
+/**
+ * Pushes the branch that is checked out in the worktree, to be opened as a pull request; where none is, under the name of
+ * the one that the worktree was made with. Gives the remote's name, and what it printed.
+ */
 export async function pushWorktree(workspace: Workspace): Promise<{ remote: string; printed: string }> {
+  await requireAtRest(workspace.directory);
   await requireCommitted(workspace);
   const [remote] = lines(await git(repositoryOf(workspace), ["remote"])).sort((one) => (one === "origin" ? -1 : 1));
   if (remote === undefined)
     throw new OpenAgentError("worktree_failed", `${repositoryOf(workspace)} has no remote to push to.`);
   let printed = "";
-  await git(workspace.directory, ["push", "--set-upstream", remote, branchOf(workspace)], {
+  const { branch } = await headOf(workspace);
+  // To its own name: without that, git may push a branch that follows another to that other.
+  const refs = `${branch === undefined ? "HEAD" : `refs/heads/${branch}`}:refs/heads/${branch ?? branchOf(workspace)}`;
+  await git(workspace.directory, ["push", ...(branch === undefined ? [] : ["--set-upstream"]), remote, refs], {
     env: { ...process.env, GIT_TERMINAL_PROMPT: "0" },
     output: (text) => (printed += text),
   });
@@ -216,6 +238,11 @@ async function requireCommitted(workspace: Workspace): Promise<void> {
       `${changed.slice(0, 10).join(", ")} in ${workspace.directory} are in no commit yet. Commit them first.`,
       { uncommitted: changed.join("\n") },
     );
+}
+
+function requireFolder({ directory }: Workspace): void {
+  if (existsSync(directory)) return;
+  throw new OpenAgentError("folder_missing", `The folder ${directory} does not exist.`, { path: directory });
 }
 
 function repositoryOf({ repository, name }: Workspace): string {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Workspace } from "../../src/protocol/workspace.ts";
-import { commitWorktree, mergeWorktree, worktreeState } from "../../src/workspace/worktrees.ts";
+import { commitWorktree, mergeWorktree, pushWorktree, worktreeState } from "../../src/workspace/worktrees.ts";
 import { makeWorkspaceBed, type WorkspaceBed } from "../fake/workspaces.ts";
 
 const silent = { output: () => undefined };
@@ -90,6 +90,14 @@ describe("A worktree", () => {
     git(workspace.directory, "branch", "-q", "kept", `openagent/${workspace.id}`);
     await bed.backends.worktree.destroy(workspace);
     assert.ok(!existsSync(workspace.directory));
+  });
+
+  it("is forgotten while its repository is away, and its folder stays", async () => {
+    renameSync(repository, join(bed.root, "moved"));
+    await assert.rejects(worktreeState(workspace), { code: "folder_missing" });
+    await bed.backends.worktree.destroy(workspace);
+    await bed.backends.worktree.discard?.(workspace);
+    assert.ok(existsSync(join(workspace.directory, "file")));
   });
 
   it("comes back with its commits when its folder was deleted", async () => {
@@ -190,5 +198,53 @@ describe("A worktree", () => {
     assert.equal(await commitWorktree(workspace, "Both"), true);
     await mergeWorktree(workspace);
     assert.equal(read(repository), "both\n");
+  });
+
+  it("is merged and pushed with the branch that its agent has checked out, whatever a tag is called", async () => {
+    git(repository, "branch", "-q", "later");
+    git(workspace.directory, "checkout", "-q", "-b", "fix", "--track", "later");
+    git(repository, "tag", "fix");
+    commit(workspace.directory, "ours\n");
+    const { branch, commits, unsaved } = await worktreeState(workspace);
+    assert.deepEqual([branch, commits.map((line) => line.replace(/^\w+ /, "")), unsaved], ["fix", ["ours"], []]);
+    const remote = join(bed.root, "remote.git");
+    git(repository, "init", "-q", "--bare", remote);
+    git(repository, "remote", "add", "origin", remote);
+    git(repository, "config", "push.default", "upstream");
+    await pushWorktree(workspace);
+    assert.equal(git(remote, "log", "--format=%D %s", "--all"), "fix ours\n Begin\n");
+    assert.equal(await mergeWorktree(workspace), "main");
+    assert.equal(read(repository), "ours\n");
+    await bed.backends.worktree.destroy(workspace);
+    assert.match(git(repository, "branch", "--list"), /fix/);
+  });
+
+  it("is merged, pushed and discarded when its branch was renamed, or no branch is checked out", async () => {
+    git(workspace.directory, "branch", "-qm", "renamed");
+    commit(workspace.directory, "ours\n");
+    assert.deepEqual([(await worktreeState(workspace)).branch, await mergeWorktree(workspace)], ["renamed", "main"]);
+    git(workspace.directory, "checkout", "-q", "--detach");
+    commit(workspace.directory, "detached\n");
+    const { branch, commits, unsaved } = await worktreeState(workspace);
+    assert.deepEqual([branch, commits.length, unsaved.length], [`openagent/${workspace.id}`, 1, 1]);
+    const remote = join(bed.root, "remote.git");
+    git(repository, "init", "-q", "--bare", remote);
+    git(repository, "remote", "add", "origin", remote);
+    await pushWorktree(workspace);
+    assert.equal(git(remote, "log", "-1", "--format=%s", `openagent/${workspace.id}`), "detached\n");
+    await mergeWorktree(workspace);
+    assert.equal(read(repository), "detached\n");
+    writeFileSync(join(workspace.directory, "loose"), "x");
+    assert.deepEqual((await worktreeState(workspace)).unsaved, ["loose"]);
+    await bed.backends.worktree.discard?.(workspace);
+    assert.ok(!existsSync(workspace.directory));
+  });
+
+  it("is not merged or pushed half rebased", async () => {
+    commit(repository, "mine\n");
+    commit(workspace.directory, "ours\n");
+    assert.throws(() => git(workspace.directory, "rebase", "main"));
+    for (const act of [mergeWorktree, pushWorktree])
+      await assert.rejects(act(workspace), { code: "worktree_failed", message: /A rebase is under way/ });
   });
 });
