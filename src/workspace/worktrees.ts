@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, relative, resolve } from "node:path";
@@ -206,28 +206,42 @@ export async function pushWorktree(workspace: Workspace): Promise<{ remote: stri
   return { remote, printed };
 }
 
-/** All that the worktree has changed since it left the repository's checkout, committed or not, as a patch for git. */
-export async function worktreePatch(workspace: Workspace): Promise<string> {
+/**
+ * All that the worktree has changed since it left the repository's checkout, committed or not, as a patch for git, to be
+ * read: bytes that are no UTF-8 are not in it.
+ */
+export function worktreePatch(workspace: Workspace): Promise<string> {
+  return withPatch(workspace, (path) => readFileSync(path, "utf8"));
+}
+
+/** Applies the same patch to the files of the repository's checkout, whole or not at all, without a commit. */
+export async function applyWorktree(workspace: Workspace): Promise<void> {
+  await withPatch(workspace, async (path) => {
+    if (statSync(path).size === 0)
+      throw new OpenAgentError("worktree_failed", `${workspace.name} has changed nothing.`);
+    await git(repositoryOf(workspace), ["apply", "--whitespace=nowarn", path]);
+  });
+}
+
+/** Does something with a file that holds the patch, in the bytes that the changed files have. */
+async function withPatch<T>(workspace: Workspace, use: (path: string) => T | Promise<T>): Promise<T> {
   const { directory } = workspace;
   const target = await firstLine(repositoryOf(workspace), "rev-parse", "HEAD");
   const base = await firstLine(directory, "merge-base", "HEAD", target);
   const folder = await mkdtemp(join(tmpdir(), "open-agent-"));
+  const patch = join(folder, "patch");
   try {
     // An index of its own: that of the worktree is the user's and the agent's.
     const env = { ...process.env, GIT_INDEX_FILE: join(folder, "index") };
     await git(directory, ["read-tree", "HEAD"], { env });
     await git(directory, ["add", "--all"], { env });
-    return await git(directory, ["diff", "--cached", "--binary", base], { env });
+    // Unlike `git diff`, this heeds nothing that users configure for their own eyes.
+    const plain = ["--binary", "--find-renames", "--no-ext-diff", "--no-textconv"];
+    await git(directory, ["diff-index", "--cached", "--patch", ...plain, `--output=${patch}`, base], { env });
+    return await use(patch);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-/** Applies the same patch to the files of the repository's checkout, whole or not at all, without a commit. */
-export async function applyWorktree(workspace: Workspace): Promise<void> {
-  const patch = await worktreePatch(workspace);
-  if (patch === "") throw new OpenAgentError("worktree_failed", `${workspace.name} has changed nothing.`);
-  await git(repositoryOf(workspace), ["apply", "--whitespace=nowarn", "-"], { input: patch });
 }
 
 async function requireCommitted(workspace: Workspace): Promise<void> {

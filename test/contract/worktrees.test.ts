@@ -3,7 +3,14 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Workspace } from "../../src/protocol/workspace.ts";
-import { commitWorktree, mergeWorktree, pushWorktree, worktreeState } from "../../src/workspace/worktrees.ts";
+import {
+  applyWorktree,
+  commitWorktree,
+  mergeWorktree,
+  pushWorktree,
+  worktreePatch,
+  worktreeState,
+} from "../../src/workspace/worktrees.ts";
 import { makeWorkspaceBed, type WorkspaceBed } from "../fake/workspaces.ts";
 
 const silent = { output: () => undefined };
@@ -246,5 +253,25 @@ describe("A worktree", () => {
     assert.throws(() => git(workspace.directory, "rebase", "main"));
     for (const act of [mergeWorktree, pushWorktree])
       await assert.rejects(act(workspace), { code: "worktree_failed", message: /A rebase is under way/ });
+  });
+
+  it("gives a patch in the bytes that its files have, whatever the user has git show differences with", async () => {
+    const latin = Buffer.from("gr\xfc\xdfe\n", "latin1");
+    const settings = {
+      "diff.external": "/bin/true",
+      "diff.noprefix": "true",
+      "diff.mnemonicPrefix": "true",
+      "diff.context": "0",
+      "color.ui": "always",
+    };
+    for (const [name, value] of Object.entries(settings)) git(repository, "config", name, value);
+    git(repository, "config", "diff.shout.textconv", "tr a-z A-Z <");
+    writeFileSync(join(repository, ".git", "info", "attributes"), "file diff=shout\n");
+    writeFileSync(join(workspace.directory, "latin"), latin);
+    writeFileSync(join(workspace.directory, "file"), "text\nmore\n");
+    assert.match(await worktreePatch(workspace), /^diff --git a\/file b\/file\n[^]*\n text\n\+more\n/);
+    await applyWorktree(workspace);
+    assert.ok(readFileSync(join(repository, "latin")).equals(latin));
+    assert.equal(read(repository), "text\nmore\n");
   });
 });
