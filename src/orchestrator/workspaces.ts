@@ -67,8 +67,9 @@ export class Workspaces implements Disposable {
   async start(): Promise<void> {
     for (const workspace of this.list())
       if (workspace.status === "building") this.#put({ ...workspace, status: "pending" });
-    const known = new Set(this.list().map(({ directory }) => directory));
-    for (const place of await lostWorktrees(this.#options.worktrees, known)) {
+    for (const place of await lostWorktrees(this.#options.worktrees, this.list())) {
+      // One whose record does not parse is no lost one, and one may have been made just now.
+      if (!this.#options.registry.isFree(place.id)) continue;
       this.#options.log.info(`The worktree ${place.directory} was found again.`);
       this.#put(this.#worktree(place.id, place));
     }

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { describeError, OpenAgentError, systemCode } from "../base/errors.ts";
@@ -70,6 +70,11 @@ export class Registry {
     const workspace = idPattern.test(id) ? this.#read(`${id}.json`) : undefined;
     if (workspace) return workspace;
     throw new OpenAgentError("workspace_not_found", `There is no workspace ${id}.`, { workspaceId: id });
+  }
+
+  /** Whether one of this id can be put without writing over a file, be it one that does not parse. */
+  isFree(id: string): boolean {
+    return idPattern.test(id) && !existsSync(join(this.#folder, `${id}.json`));
   }
 
   #read(name: string): Workspace | undefined {

@@ -2,11 +2,12 @@ import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, dirname, join, relative, resolve } from "node:path";
+import { basename, join, relative, resolve } from "node:path";
 import { OpenAgentError } from "../base/errors.ts";
+import { isWithin } from "../base/paths.ts";
 import type { Workspace, WorktreeState } from "../protocol/workspace.ts";
 import { needTool, runTool, tryTool, type ToolOptions } from "./tools.ts";
-import { branchOf, uncommittedFiles, unsaved } from "./worktree.ts";
+import { branchOf, realPath, uncommittedFiles, unsaved, worktreesOf, type WorktreeEntry } from "./worktree.ts";
 
 /** What users do with a worktree once a mission has worked in it. All of it throws `worktree_failed` with git's words. */
 
@@ -54,21 +55,30 @@ export function folderInWorktree(workspace: Pick<Workspace, "directory" | "repos
   return inside.startsWith("..") ? workspace.directory : join(workspace.directory, inside);
 }
 
-/** Worktrees of ours that are not on record, as after the loss of it: their folder tells what they are of. */
+/**
+ * Worktrees in our folder that are not on record, as after the loss of it. Git's list of a repository tells them: of each
+ * that one on record is of, and of each that a folder there is of.
+ */
 export async function lostWorktrees(
   parent: string,
-  known: ReadonlySet<string>,
+  known: readonly Workspace[],
 ): Promise<Pick<Workspace, "id" | "directory" | "repository">[]> {
+  const root = realPath(parent);
+  const seen = new Set(known.map(({ directory }) => realPath(directory)));
+  const unknown = foldersIn(root)
+    .flatMap(foldersIn)
+    .filter((folder) => !seen.has(folder) && existsSync(join(folder, ".git")));
+  const repositories = known.flatMap(({ repository }) => repository ?? []).filter(existsSync);
   const found: Pick<Workspace, "id" | "directory" | "repository">[] = [];
-  for (const folder of foldersIn(parent).flatMap(foldersIn)) {
-    const link = join(folder, ".git");
-    if (known.has(folder) || !existsSync(link)) continue;
-    const main = /^gitdir: (.+)\/worktrees\/[^/]+$/m.exec(readFileSync(link, "utf8"))?.[1];
-    if (main === undefined || !existsSync(main)) continue;
-    const repository = await firstLine(dirname(main), "rev-parse", "--show-toplevel").catch(() => "");
-    const branch = await firstLine(folder, "branch", "--show-current").catch(() => "");
-    const id = branch.startsWith("openagent/") ? branch.slice("openagent/".length) : basename(folder);
-    if (repository !== "") found.push({ id, directory: folder, repository });
+  for (const folder of new Set([...unknown, ...repositories])) {
+    if (seen.has(folder)) continue;
+    const [main, ...others] = await worktreesOf(folder).catch((): WorktreeEntry[] => []);
+    for (const { directory } of others) {
+      if (!main || seen.has(directory) || !isWithin(root, directory)) continue;
+      seen.add(directory);
+      const place = join(parent, relative(root, directory));
+      found.push({ id: basename(directory), directory: place, repository: main.directory });
+    }
   }
   return found;
 }

@@ -2,7 +2,11 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { silentLogger } from "../../src/base/log.ts";
+import { fileSecrets } from "../../src/orchestrator/secrets.ts";
+import { Workspaces } from "../../src/orchestrator/workspaces.ts";
 import type { Workspace } from "../../src/protocol/workspace.ts";
+import { Registry } from "../../src/workspace/registry.ts";
 import {
   applyWorktree,
   commitWorktree,
@@ -273,5 +277,67 @@ describe("A worktree", () => {
     await applyWorktree(workspace);
     assert.ok(readFileSync(join(repository, "latin")).equals(latin));
     assert.equal(read(repository), "text\nmore\n");
+  });
+});
+
+describe("The record of a worktree", () => {
+  let bed: WorkspaceBed;
+  let repository: string;
+  let trees: string;
+  const git = (...args: string[]) => execFileSync("git", args, { cwd: repository, stdio: "ignore" });
+  const recordOf = ({ id }: Workspace) => join(bed.root, "records", `${id}.json`);
+  /** What a leader has on record when it has started. */
+  const started = async () => {
+    const workspaces = new Workspaces({
+      registry: new Registry(join(bed.root, "records")),
+      backends: bed.backends,
+      folder: join(bed.root, "workspaces"),
+      worktrees: trees,
+      secrets: fileSecrets(join(bed.root, "secrets.json")),
+      log: silentLogger,
+      onChange: () => undefined,
+    });
+    await workspaces.start();
+    return workspaces;
+  };
+
+  beforeEach(() => {
+    bed = makeWorkspaceBed();
+    repository = join(bed.root, "repository");
+    trees = join(bed.root, "worktrees");
+    mkdirSync(repository);
+    git("init", "-q");
+    git("-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "-q", "--allow-empty", "-m", "Begin");
+  });
+  afterEach(() => bed.close());
+
+  it("is made anew from git's list when it is lost, whatever its agent has checked out", async () => {
+    const lost = await (await started()).createWorktree(repository, "Lost");
+    const kept = await (await started()).createWorktree(repository, "Kept");
+    const gone = await (await started()).createWorktree(repository, "Gone");
+    execFileSync("git", ["checkout", "-q", "-b", "openagent/else/where"], { cwd: lost.directory });
+    rmSync(gone.directory, { recursive: true });
+    git("worktree", "add", "-q", join(bed.root, "mine"));
+    for (const one of [lost, gone]) rmSync(recordOf(one));
+    const again = await started();
+    const { id, directory } = lost;
+    assert.deepEqual(
+      again
+        .list()
+        .map((one) => one.name)
+        .sort(),
+      [kept.name, gone.id, id].sort(),
+    );
+    assert.deepEqual([again.get(id).directory, again.get(id).repository], [directory, repository]);
+    assert.equal((await again.ready(gone.id)).directory, gone.directory);
+    assert.ok(existsSync(gone.directory));
+  });
+
+  it("is left alone where it does not parse", async () => {
+    const tree = await (await started()).createWorktree(repository, "Named by its user");
+    const broken = readFileSync(recordOf(tree), "utf8").replace("{", '{ "environment": "of a later version",');
+    writeFileSync(recordOf(tree), `${broken} }`);
+    assert.deepEqual((await started()).list(), []);
+    assert.equal(readFileSync(recordOf(tree), "utf8"), `${broken} }`);
   });
 });
