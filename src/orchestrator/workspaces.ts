@@ -56,7 +56,7 @@ export class Workspaces implements Disposable {
   readonly #options: WorkspacesOptions;
   readonly secrets: WorkspaceSecrets;
   readonly #builds = new Map<string, { done: Promise<Workspace>; abort: AbortController }>();
-  #probes: Promise<Probe[]> | undefined;
+  readonly #probes = new Map<BackendKind, Promise<Probe>>();
 
   constructor(options: WorkspacesOptions) {
     this.#options = options;
@@ -99,9 +99,19 @@ export class Workspaces implements Disposable {
     return this.#options.backends[kind];
   }
 
-  /** What can be used on this machine, found out once. */
+  /** What can be used on this machine: found out once of what can, and anew of what may have been installed since. */
   probes(): Promise<Probe[]> {
-    return (this.#probes ??= Promise.all(Object.values(this.#options.backends).map((backend) => backend.probe())));
+    return Promise.all(Object.values(this.#options.backends).map((backend) => this.#probe(backend)));
+  }
+
+  #probe(backend: Backend): Promise<Probe> {
+    const { kind } = backend;
+    const probing = this.#probes.get(kind) ?? backend.probe();
+    this.#probes.set(kind, probing);
+    return probing.then((probe) => {
+      if (!probe.available && this.#probes.get(kind) === probing) this.#probes.delete(kind);
+      return probe;
+    });
   }
 
   create(wish: WorkspaceWish): Workspace {

@@ -3,7 +3,13 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sleep } from "../../src/base/async.ts";
+import { silentLogger } from "../../src/base/log.ts";
+import { fileSecrets } from "../../src/orchestrator/secrets.ts";
+import { Workspaces } from "../../src/orchestrator/workspaces.ts";
+import { backendKinds, type BackendKind } from "../../src/protocol/workspace.ts";
+import { createBackends } from "../../src/workspace/backends.ts";
 import { mirrorIn } from "../../src/workspace/distribution.ts";
+import { Registry } from "../../src/workspace/registry.ts";
 import { withLock } from "../../src/workspace/lock.ts";
 
 describe("The mirror of the host's apt", () => {
@@ -58,5 +64,43 @@ describe("A lock file", () => {
       abort.abort(new Error("cancelled"));
       await assert.rejects(waiting, /cancelled/);
     });
+  });
+});
+
+describe("What workspaces can be made of", () => {
+  it("is found out once of what there is, and anew of what was missing", async () => {
+    const root = mkdtempSync(join(tmpdir(), "probes-"));
+    try {
+      const probed: string[] = [];
+      const missing = new Set<BackendKind>(["bwrap", "docker"]);
+      const backends = createBackends({ data: root });
+      for (const kind of backendKinds)
+        backends[kind].probe = () => {
+          probed.push(kind);
+          return Promise.resolve({ kind, available: !missing.has(kind), limits: [] });
+        };
+      const workspaces = new Workspaces({
+        registry: new Registry(root),
+        backends,
+        folder: root,
+        worktrees: root,
+        secrets: fileSecrets(join(root, "secrets.json")),
+        log: silentLogger,
+        onChange: () => undefined,
+      });
+      const available = async () => (await workspaces.probes()).filter((one) => one.available).map(({ kind }) => kind);
+      await Promise.all([available(), available()]);
+      assert.deepEqual(probed.splice(0), [...backendKinds]);
+      missing.delete("bwrap");
+      assert.deepEqual(
+        await available(),
+        backendKinds.filter((kind) => kind !== "docker"),
+      );
+      assert.deepEqual(probed.splice(0), ["bwrap", "docker"]);
+      await available();
+      assert.deepEqual(probed, ["docker"]);
+    } finally {
+      rmSync(root, { recursive: true });
+    }
   });
 });
