@@ -117,6 +117,33 @@ describe("workspaces without a window", function () {
       assert.deepEqual([late["exit_code"], late["timed_out"]], [-1, true]);
     });
 
+    it("are changed in what is named, and what runs in them next has it", async () => {
+      const put = async (id: string, change: object) => {
+        const options = { method: "PUT", headers: api.headers, body: JSON.stringify(change) };
+        const response = await fetch(`${api.url}/api/workspaces/${id}`, options);
+        return { status: response.status, json: (await response.json()) as Shape };
+      };
+      const changed = await put(box.id, { name: "crate", env_vars: { GREETING: "bye" }, skills: ["none-such"] });
+      assert.equal(changed.status, 200);
+      assert.deepEqual(changed.json, { ...box, name: "crate", env_vars: { GREETING: "bye" }, skills: ["none-such"] });
+      const { json } = await api.ask(`/api/workspaces/${box.id}/exec`, { command: 'echo "$GREETING"' });
+      assert.equal((json as { stdout: string }).stdout, "bye\n");
+      assert.deepEqual((await put(box.id, { name: "box", env_vars: { GREETING: "hello" }, skills: [] })).json, box);
+      const [{ id: host }] = (await api.ask("/api/workspaces")).json as [Shape];
+      assert.equal((await put(host, { name: "mine" })).status, 400);
+      assert.equal((await put(missing, { name: "mine" })).status, 404);
+      assert.equal((await put(box.id, { name: "../x" })).status, 400);
+    });
+
+    it("tell what their agents are given", async () => {
+      const [{ id: host }] = (await api.ask("/api/workspaces")).json as [Shape];
+      for (const id of [host, box.id]) {
+        const { status, json } = await api.ask(`/api/workspaces/${id}/sync`, {});
+        assert.deepEqual([status, json], [200, { synced: true, skills: [], tools: [], problems: [] }]);
+      }
+      assert.equal((await api.ask(`/api/workspaces/${missing}/sync`, {})).status, 404);
+    });
+
     it("tell what they are made of, and run their init script again", async () => {
       const debug = (await api.ask(`/api/workspaces/${box.id}/debug`)).json as {
         has_bash: boolean;
@@ -158,6 +185,10 @@ describe("workspaces without a window", function () {
       assert.equal(made.code, 0, made.err);
       const listed = await workspace("list");
       assert.match(listed.out, /^cli +bwrap +ready +/m);
+      await workspace("exec", "cli", "--", "touch", "/root/changed");
+      assert.equal((await workspace("build", "cli")).code, 0);
+      assert.equal((await workspace("exec", "cli", "--", "test", "-e", "/root/changed")).code, 0);
+      assert.match((await workspace("list", "--json")).out, /"name":"cli".*"status":"ready"/);
       const ran = await workspace("exec", "cli", "--", "sh", "-c", "cat /etc/os-release; exit 7");
       assert.equal(ran.code, 7);
       assert.match(ran.out, /bookworm/);
