@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { lineScript } from "../fake/script.ts";
@@ -65,6 +65,18 @@ describe("a user with a git worktree", function () {
     await page.keyboard.press("Enter");
     await notification(page, "was merged into").first().waitFor();
     assert.equal(readFileSync(made(), "utf8"), "from the branch\n");
+  });
+
+  it("is told before it is deleted what git ignores in it", async () => {
+    const trees = join(scene.bed.data, "worktrees", "project");
+    const ignored = join(trees, readdirSync(trees)[0] ?? "", "results.db");
+    appendFileSync(join(scene.bed.project, ".git", "info", "exclude"), "*.db\n");
+    writeFileSync(ignored, "figures");
+    assert.match(await asked("Delete Workspace…"), /is lost:\s*results\.db \(ignored by git\)/);
+    await dialog().getByRole("button", { name: "Cancel", exact: true }).click();
+    await dialog().waitFor({ state: "detached" });
+    assert.equal(readFileSync(ignored, "utf8"), "figures");
+    rmSync(ignored);
   });
 
   it("deletes it when nothing would be lost", async () => {
