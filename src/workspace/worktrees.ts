@@ -96,7 +96,6 @@ function foldersIn(parent: string): string[] {
  */
 export async function worktreeState(workspace: Workspace): Promise<WorktreeState> {
   const repository = repositoryOf(workspace);
-  requireFolder(workspace);
   const { branch = branchOf(workspace), commit } = await headOf(workspace);
   // The checkout may have no commit yet.
   const log = ["log", "--ignore-missing", "--format=%h %s"];
@@ -117,7 +116,9 @@ async function headOf({ directory }: Workspace): Promise<{ branch?: string; comm
 }
 
 /** Puts all that is in no commit into one on the worktree's branch. Gives false when there is nothing. */
-export async function commitWorktree({ directory }: Workspace, message: string): Promise<boolean> {
+export async function commitWorktree(workspace: Workspace, message: string): Promise<boolean> {
+  const { directory } = workspace;
+  repositoryOf(workspace);
   // Adding them would say that they are resolved, and commit the marks of the conflicts.
   await requireResolved(directory);
   await git(directory, ["add", "--all"]);
@@ -264,17 +265,15 @@ async function requireCommitted(workspace: Workspace): Promise<void> {
     );
 }
 
-function requireFolder({ directory }: Workspace): void {
-  if (existsSync(directory)) return;
+/** Throws `folder_missing` where the repository or the worktree itself is not there. */
+function repositoryOf({ repository, name, directory }: Workspace): string {
+  if (repository === undefined || !existsSync(repository))
+    throw new OpenAgentError(
+      "folder_missing",
+      `The repository of ${name} is not there: ${repository ?? "none is named"}.`,
+    );
+  if (existsSync(directory)) return repository;
   throw new OpenAgentError("folder_missing", `The folder ${directory} does not exist.`, { path: directory });
-}
-
-function repositoryOf({ repository, name }: Workspace): string {
-  if (repository !== undefined && existsSync(repository)) return repository;
-  throw new OpenAgentError(
-    "folder_missing",
-    `The repository of ${name} is not there: ${repository ?? "none is named"}.`,
-  );
 }
 
 function lines(text: string): string[] {

@@ -116,6 +116,8 @@ describe("A worktree", () => {
     git(workspace.directory, "add", ".");
     git(workspace.directory, "commit", "-qm", "Keep");
     rmSync(workspace.directory, { recursive: true });
+    for (const act of [worktreeState, mergeWorktree, worktreePatch])
+      await assert.rejects(act(workspace), { code: "folder_missing" });
     assert.match((await bed.backends.worktree.missing(workspace)) ?? "", /does not exist/);
     await bed.backends.worktree.prepare(workspace, silent);
     assert.ok(existsSync(join(workspace.directory, "kept")));
@@ -184,6 +186,13 @@ describe("A worktree", () => {
       assert.equal(git(repository, "status", "--porcelain"), "M  file\n");
       git(repository, word, "--abort");
     }
+    writeFileSync(join(repository, "file"), "put away\n");
+    git(repository, "stash", "push", "-q");
+    commit(repository, "other\n");
+    assert.throws(() => git(repository, "stash", "pop"));
+    await assert.rejects(mergeWorktree(workspace), { code: "worktree_failed", message: /unresolved conflicts .*file/ });
+    assert.match(read(repository), /put away/);
+    git(repository, "reset", "-q", "--hard");
     assert.equal(await mergeWorktree(workspace), "main");
   });
 
