@@ -1,4 +1,4 @@
-import { existsSync, realpathSync } from "node:fs";
+import { existsSync, readdirSync, realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { OpenAgentError } from "../base/errors.ts";
 import type { Probe, Workspace } from "../protocol/workspace.ts";
@@ -65,7 +65,9 @@ export class WorktreeBackend extends HostBackend {
             "Commit and merge or push it, and copy what git ignores and you need, or discard all of it.",
           { lost: lost.join("\n") },
         );
-      await git("worktree", "remove", entry.directory);
+      // By itself git deletes none with submodules, be they checked out in it or not.
+      const force = existsSync(join(entry.directory, ".gitmodules")) ? ["--force"] : [];
+      await git("worktree", "remove", ...force, entry.directory);
     }
     // Refused by git itself when it holds what is nowhere else.
     await git("branch", "-d", branchOf(workspace)).catch(() => "");
@@ -136,7 +138,12 @@ export async function unsaved(workspace: Workspace): Promise<string[]> {
     ...others,
   ]);
   const commits = log.split("\n").filter((line) => line !== "");
-  return [...changed, ...commits, ...ignored.map((name) => `${name} (ignored by git)`)];
+  // A worktree's submodules have repositories of their own, which go with it.
+  const modules = join((await runGit(workspace.directory, ["rev-parse", "--absolute-git-dir"])).trim(), "modules");
+  const submodules = existsSync(modules)
+    ? readdirSync(modules).map((name) => `${name} (repository of a submodule)`)
+    : [];
+  return [...changed, ...commits, ...submodules, ...ignored.map((name) => `${name} (ignored by git)`)];
 }
 
 /** Files that are in no commit, from the worktree's folder. Of a folder that git ignores only its name, with a slash. */

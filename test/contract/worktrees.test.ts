@@ -103,6 +103,24 @@ describe("A worktree", () => {
     assert.ok(!existsSync(workspace.directory));
   });
 
+  it("is deleted with submodules, whose repositories in it are named first", async () => {
+    const library = join(bed.root, "library");
+    git(bed.root, "clone", "-q", repository, library);
+    const local = ["-c", "protocol.file.allow=always", "submodule", "--quiet"];
+    git(repository, ...local, "add", library, "sub");
+    git(repository, "commit", "-qm", "Add a submodule");
+    const plain = bed.workspace("worktree", { repository });
+    await bed.backends.worktree.prepare(plain, silent);
+    await bed.backends.worktree.destroy(plain);
+    assert.ok(!existsSync(plain.directory));
+    git(workspace.directory, "merge", "-q", "main");
+    git(workspace.directory, ...local, "update", "--init");
+    const refused = { code: "workspace_busy", detail: { lost: "sub (repository of a submodule)" } };
+    await assert.rejects(bed.backends.worktree.destroy(workspace), refused);
+    await bed.backends.worktree.discard?.(workspace);
+    assert.ok(!existsSync(workspace.directory));
+  });
+
   it("is forgotten while its repository is away, and its folder stays", async () => {
     renameSync(repository, join(bed.root, "moved"));
     await assert.rejects(worktreeState(workspace), { code: "folder_missing" });
