@@ -160,6 +160,15 @@ const bundles = [
     },
     define: { OPEN_AGENT_VERSION: JSON.stringify(version) },
   },
+  // A browser on it, by Playwright. Runs there too.
+  {
+    ...node,
+    entryPoints: ["src/mcp/browser/main.ts"],
+    outfile: "dist/browserMcp.js",
+    format: "esm",
+    sourcemap: false,
+    define: { OPEN_AGENT_VERSION: JSON.stringify(version) },
+  },
   // Runs inside OpenCode.
   {
     ...common,

@@ -29,6 +29,7 @@ const layers = [
     may: ["src/base", "src/protocol", "src/desktop", "src/mcp"],
     packages: ["@modelcontextprotocol/server", "dbus-native", "zod"],
   },
+  { folder: "src/mcp/browser", may: ["src/base", "src/desktop", "src/mcp", "src/mcp/desktop"] },
   { folder: "src/mcp", may: ["src/base", "src/protocol"], packages: ["@modelcontextprotocol/server", "zod"] },
   {
     folder: "src/orchestrator",

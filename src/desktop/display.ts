@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { closeSync, constants, existsSync, fstatSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { sleep } from "../base/async.ts";
 import { OpenAgentError, systemCode } from "../base/errors.ts";
@@ -117,6 +118,20 @@ export function seenDisplay(
   return display && since !== undefined
     ? { display, owner: readPlainFile(join(folder, "owner"))?.toString(), since }
     : undefined;
+}
+
+/** Whether somebody listens on a display's socket: nobody does when all of it was killed at once. */
+export function answers(socket: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(socket);
+    const end = (is: boolean) => {
+      probe.destroy();
+      resolve(is);
+    };
+    probe.once("connect", () => end(true));
+    // Too many at once is a sign of life.
+    probe.once("error", (error) => end(!["ECONNREFUSED", "ENOENT"].includes(systemCode(error) ?? "")));
+  });
 }
 
 /** Writes down whose display it is, for those who list displays. */

@@ -1,8 +1,8 @@
 /**
  * A plugin that OpenCode loads into its server (see `home.ts`). It keeps what the server was started with out of the
  * processes that the server starts: the server's password, the keys of model providers, and the settings by which the
- * server was made quiet. It also refuses tools that the agent must not have at all, and tells the desktop's tools whose desktop
- * is meant. Runs inside OpenCode, so it imports nothing.
+ * server was made quiet. It also refuses tools that the agent must not have at all, and tells the tools of
+ * desktops and of their browsers whose desktop is meant. Runs inside OpenCode, so it imports nothing.
  */
 
 interface Instructions {
@@ -28,8 +28,14 @@ for (const [name, value] of Object.entries(instructions.restore)) {
 /** What keys, tokens and passwords are commonly called. Those of all model providers are among them. */
 const secretName = /(^|_)(API_?KEY|KEY|KEY_ID|TOKEN|SECRET|PASSWORD|PASSWD|PAT|CREDENTIALS?)$|BEARER_TOKEN/i;
 
-export const OpenAgentGuard = () =>
-  Promise.resolve({
+export const OpenAgentGuard = () => {
+  let isBrowserOurs = true;
+  return Promise.resolve({
+    config: ({ mcp = {} }: { mcp?: Record<string, { environment?: Record<string, string> } | undefined> }) => {
+      const { playwright } = mcp;
+      isBrowserOurs = !playwright || playwright.environment?.["OPEN_AGENT_DESKTOP_FOLDER"] !== undefined;
+      return Promise.resolve();
+    },
     "shell.env": (_input: unknown, output: { env: Record<string, string | undefined> }) => {
       const secrets = Object.keys(process.env).filter(
         (name) => secretName.test(name) && !instructions.pass.includes(name),
@@ -48,11 +54,13 @@ export const OpenAgentGuard = () =>
     ) => {
       if (instructions.deny?.includes(tool) === true)
         return Promise.reject(new Error(`${tool} is not available here: use the tools of the workspace.`));
-      // Those of our own server, whose name is `desktop`.
-      if (tool.startsWith("desktop_desktop_")) args["mission"] = rootOf(sessionID);
+      // Those of our own servers. The user may have a server of the name `playwright`, which must not be told.
+      const isOurs = tool.startsWith("desktop_desktop_") || (isBrowserOurs && tool.startsWith("playwright_browser_"));
+      if (isOurs) args["mission"] = rootOf(sessionID);
       return Promise.resolve();
     },
   });
+};
 
 /** Which session has started which, since the server runs. */
 const parents = new Map<string, string>();

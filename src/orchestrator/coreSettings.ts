@@ -16,7 +16,7 @@ export interface CoreSettings {
   containerOpenCode?: "inside" | "outside";
   /** Whether agents have tools for a graphical desktop; they have not by default. */
   desktop?: boolean;
-  /** Whether agents on this machine that have a desktop have Playwright's tools for a browser on it; not by default. */
+  /** Whether agents that have a desktop have Playwright's tools for a browser on it; not by default. */
   browserTools?: boolean;
   /** The size of desktops, such as `1280x720`, where a workspace's environment names no other. */
   desktopSize?: string;

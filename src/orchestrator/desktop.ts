@@ -11,6 +11,8 @@ export interface DesktopServer {
   folder: string;
   /** What it has in its environment, besides what starts it. */
   environment: Record<string, string>;
+  /** The file of the program that has tools for a browser on them, if agents are to have it. */
+  browser?: string;
 }
 
 export function desktopServer(

@@ -6,11 +6,11 @@ import { describeError, OpenAgentError } from "../base/errors.ts";
 import { privateFolder } from "../base/files.ts";
 import { Lifetime, type Disposable } from "../base/lifetime.ts";
 import type { Logger } from "../base/log.ts";
-import { endDisplay, keepDisplay } from "../desktop/display.ts";
+import { answers, endDisplay, keepDisplay } from "../desktop/display.ts";
 import type { RfbClient } from "../desktop/rfb.ts";
 import type { EventBody, MissionEvent, ToolResult } from "../protocol/event.ts";
 import type { Store } from "../store/store.ts";
-import { answers, removePlace, type Desktops, type FoundDesktop } from "./desktops.ts";
+import { removePlace, type Desktops, type FoundDesktop } from "./desktops.ts";
 
 export interface DesktopKeeperOptions {
   desktops: Desktops;

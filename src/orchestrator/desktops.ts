@@ -1,5 +1,4 @@
 import { readdirSync, rmSync } from "node:fs";
-import { connect } from "node:net";
 import { join } from "node:path";
 import { OpenAgentError, systemCode } from "../base/errors.ts";
 import { Emitter } from "../base/event.ts";
@@ -214,20 +213,6 @@ export class Desktops implements Disposable {
     this.#brokers.clear();
     this.#changed.dispose();
   }
-}
-
-/** Whether somebody listens on a display's socket: nobody does when all of it was killed at once. */
-export function answers(socket: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = connect(socket);
-    const end = (is: boolean) => {
-      probe.destroy();
-      resolve(is);
-    };
-    probe.once("connect", () => end(true));
-    // Too many at once is a sign of life.
-    probe.once("error", (error) => end(!["ECONNREFUSED", "ENOENT"].includes(systemCode(error) ?? "")));
-  });
 }
 
 /** Takes away the folder of a desktop that is gone; not what its container's agent lets nobody take away. */

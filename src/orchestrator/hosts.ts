@@ -15,7 +15,7 @@ import type { CoreOptions } from "./core.ts";
 import { EngineHost } from "./engineHost.ts";
 import { asProviders, readEndpoints } from "./endpoints.ts";
 import type { HostOptions } from "./engines.ts";
-import { browserTools } from "./browserTools.ts";
+import { browserEnvironment, browserPart, browserTools } from "./browserTools.ts";
 import { desktopPart, desktopServer, desktopTools, type DesktopServer } from "./desktop.ts";
 import { desktopsFolder } from "./desktops.ts";
 import { LibraryKey } from "./libraryKey.ts";
@@ -89,7 +89,7 @@ export function insideHost(
       const desktop = desktopServerOf(core, workspace);
       const parts = [
         await toolsInside(options, desktop ? desktopBinds(desktop) : []),
-        ...(desktop ? [await desktopInside(options, desktop)] : []),
+        ...(desktop ? await desktopInside(options, desktop) : []),
       ];
       return configurations.write(workspace, executable, { parts, permission: deniedOutside.permission });
     },
@@ -104,9 +104,10 @@ export function insideHost(
 /** What agents have for a desktop where their OpenCode runs, if the settings say so. */
 function desktopOf(core: CoreOptions, executable: Executable, workspace?: Workspace): { parts: Part[] } {
   const desktop = desktopServerOf(core, workspace);
-  const parts = desktop ? [desktopTools(executable, desktop)] : [];
-  const hasBrowser = desktop && core.settings().browserTools === true && !(workspace && isContainer(workspace.kind));
-  return { parts: hasBrowser ? [...parts, browserTools(desktop.folder, core.paths.runtime, core.environment)] : parts };
+  if (!desktop) return { parts: [] };
+  const { browser } = desktop;
+  const browsers = browser === undefined ? [] : [browserTools(executable, browser, desktop)];
+  return { parts: [desktopTools(executable, desktop), ...browsers] };
 }
 
 function desktopServerOf(core: CoreOptions, workspace?: Workspace): DesktopServer | undefined {
@@ -115,26 +116,28 @@ function desktopServerOf(core: CoreOptions, workspace?: Workspace): DesktopServe
   const inside = workspace && isContainer(workspace.kind) ? workspace.id : undefined;
   const folder = privateFolder(desktopsFolder(paths.desktops, inside));
   const { graceSeconds } = readDesktopSettings(settings().library ?? paths.library);
-  return desktopServer(program(core, "desktopMcp"), folder, settings(), graceSeconds, workspace);
+  const desktop = desktopServer(program(core, "desktopMcp"), folder, settings(), graceSeconds, workspace);
+  return { ...desktop, ...(settings().browserTools === true && { browser: program(core, "browserMcp") }) };
 }
 
 /** What has to be seen in a container so that a desktop can be started there, and looked at from here. */
-function desktopBinds({ program: path, folder }: DesktopServer) {
+function desktopBinds({ program, browser, folder }: DesktopServer) {
+  const programs = [program, ...(browser === undefined ? [] : [browser])];
   return [
-    { source: path, target: path, writable: false },
+    ...programs.map((path) => ({ source: path, target: path, writable: false })),
     { source: folder, target: folder, writable: true },
   ];
 }
 
-/** The desktop's server in a container, for an OpenCode outside of it. */
-async function desktopInside(options: OutsideOptions, desktop: DesktopServer): Promise<Part> {
-  const { path, command } = await serverThrough(options, {
-    program: desktop.program,
-    file: "desktop.json",
-    environment: desktop.environment,
-    binds: desktopBinds(desktop),
-  });
-  return desktopPart(path, command, { BUN_BE_BUN: "1" });
+/** The desktop's servers in a container, for an OpenCode outside of it. */
+async function desktopInside(options: OutsideOptions, desktop: DesktopServer): Promise<Part[]> {
+  const through = (program: string, file: string, environment: Record<string, string>) =>
+    serverThrough(options, { program, file, environment, binds: desktopBinds(desktop) });
+  const { path, command } = await through(desktop.program, "desktop.json", desktop.environment);
+  const parts = [desktopPart(path, command, { BUN_BE_BUN: "1" })];
+  if (desktop.browser === undefined) return parts;
+  const browser = await through(desktop.browser, "browser.json", browserEnvironment(desktop));
+  return [...parts, browserPart(browser.path, browser.command, desktop)];
 }
 
 async function variablesOf(workspaces: Workspaces, id: string): Promise<Record<string, string>> {

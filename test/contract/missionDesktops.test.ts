@@ -28,6 +28,20 @@ const missing = missingPrograms("Xtigervnc", "openbox", "xterm");
 const start = { tool: "desktop_desktop_start_session", args: {} };
 const computer = (args: object) => ({ tool: "desktop_desktop_computer", args });
 
+/** Stands in a container for Playwright's MCP server: it says where a browser would be. */
+const playwright = String.raw`#!/bin/sh
+while read -r line; do
+  id=$(printf %s "$line" | sed -n 's/.*"id":\([0-9]*\)[,}].*/\1/p')
+  case $line in
+    *'"method":"initialize"'*) result='{"protocolVersion":"2025-06-18","capabilities":{}}' ;;
+    *'"method":"tools/list"'*) result='{"tools":[{"name":"browser_where","inputSchema":{"type":"object"}}]}' ;;
+    *'"method":"tools/call"'*) result="{\"content\":[{\"type\":\"text\",\"text\":\"Inside, on $DISPLAY.\"}]}" ;;
+    *) continue ;;
+  esac
+  printf '{"jsonrpc":"2.0","id":%s,"result":%s}\n' "$id" "$result"
+done
+`;
+
 describe(unlessMissing("a mission's desktop", missing), function () {
   this.timeout(300_000);
   let bed: Bed;
@@ -224,10 +238,14 @@ describe(unlessMissing("a mission's desktop", missing), function () {
   });
 
   async function inContainer(kind: "bwrap" | "podman" | "nspawn", settings: Parameters<Bed["core"]>[0]): Promise<void> {
-    await makeCore({ templates: join(installationFolder(), "templates") }, settings);
+    await makeCore({ templates: join(installationFolder(), "templates") }, { browserTools: true, ...settings });
     const packages = ["git", "tigervnc-standalone-server", "openbox", "xterm", "x11-utils"];
     const wish = { name: "box", kind, directory: bed.project, packages };
     const { id: workspaceId } = await core.run("createWorkspace", wish);
+    const install = `cd /usr/local/bin && cat >playwright-mcp && ln -s /bin/true chromium && chmod +x playwright-mcp`;
+    const argv = ["sh", "-c", install];
+    const { exitCode } = await core.run("execInWorkspace", { workspaceId, argv, stdin: playwright });
+    assert.equal(exitCode, 0);
     const typed = join(bed.project, "typed.txt");
     const isOutside = settings?.containerOpenCode === "outside";
     const write = (command: string) => (isOutside ? { tool: "workspace_bash", args: { command } } : bash(command));
@@ -251,6 +269,7 @@ describe(unlessMissing("a mission's desktop", missing), function () {
       computer({ action: "type", text: "typed inside\n" }),
       computer({ action: "key", text: "ctrl+d" }),
       computer({ action: "wait", until_still: true }),
+      { tool: "playwright_browser_where", args: {} },
       { text: "Typed." },
     ];
     await core.run("sendMessage", { missionId: id, text: script(...more) });
@@ -262,6 +281,7 @@ describe(unlessMissing("a mission's desktop", missing), function () {
     );
     const text = () => (existsSync(typed) ? readFileSync(typed, "utf8") : "");
     assert.equal(await eventually(text, (found) => found !== "", 5000), "typed inside\n");
+    assert.equal(calls(id).at(-1)?.output, `Inside, on ${desktop.display}.`, "a browser is shown on it");
     // From here it is seen and used through its socket.
     const client = await RfbClient.to(desktop.socket);
     await client.refresh();

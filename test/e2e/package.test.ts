@@ -29,7 +29,7 @@ describe("the package", function () {
       /^dist\/(guard|launch|toolPackage)\.js$/,
       /^dist\/bridge\.js$/,
       /^dist\/egress\.js$/,
-      /^dist\/(workspace|desktop)Mcp\.js$/,
+      /^dist\/(workspace|desktop|browser)Mcp\.js$/,
       /^dist\/webview\/(main\.css|codicon\.ttf)$/,
       /^dist\/webview\/(main|desktops|viewer)\.js$/,
       new RegExp(`^dist/native/${process.platform}-${process.arch}\\.node$`),

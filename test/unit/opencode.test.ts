@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { OpenAgentError } from "../../src/base/errors.ts";
 import { silentLogger } from "../../src/base/log.ts";
+import { OpenAgentGuard } from "../../src/opencode/guard.ts";
 import { prepareHome, type HomeOptions } from "../../src/opencode/home.ts";
 import { nextMessageId } from "../../src/opencode/ids.ts";
 import { isSupported, locateOpenCode, packageNames } from "../../src/opencode/locate.ts";
@@ -36,6 +37,28 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
   }
   return "none";
 }
+
+describe("the plugin of ours in OpenCode", () => {
+  it("names the mission to our own servers only, also where the user has one of the same name", async () => {
+    const plugin = await OpenAgentGuard();
+    const told = async (tool: string) => {
+      const args: Record<string, unknown> = {};
+      await plugin["tool.execute.before"]({ tool, sessionID: "ses_1" }, { args });
+      return args["mission"];
+    };
+    for (const [playwright, mission] of [
+      [{ environment: { OPEN_AGENT_DESKTOP_FOLDER: "/d" } }, "ses_1"],
+      [{ environment: {} }, undefined],
+      [{}, undefined],
+      [undefined, "ses_1"],
+    ] as const) {
+      await plugin.config({ mcp: { playwright } });
+      assert.equal(await told("playwright_browser_click"), mission);
+      assert.equal(await told("desktop_desktop_click"), "ses_1");
+      assert.equal(await told("my_browser_click"), undefined);
+    }
+  });
+});
 
 describe("locating OpenCode", function () {
   this.timeout(30_000);
