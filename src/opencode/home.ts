@@ -12,7 +12,10 @@ import {
 import { homedir } from "node:os";
 import { basename, delimiter, dirname, join } from "node:path";
 import { readTextIfPresent, privateFolder } from "../base/files.ts";
+import { fields } from "../base/fields.ts";
+import { readJsonc } from "../base/jsonc.ts";
 import type { Logger } from "../base/log.ts";
+import type { Part } from "../protocol/configuration.ts";
 
 export interface HomeOptions {
   /** Folder for all that belongs to our OpenCode server. */
@@ -88,6 +91,33 @@ export function loginsFile(folder: string, environment: NodeJS.ProcessEnv): { so
   return { source: place(userData), target: place(dataHome(folder)) };
 }
 
+/** The MCP servers that the user's own configuration of OpenCode starts on this machine. What does not parse has none. */
+export function usersServers(environment: NodeJS.ProcessEnv): Part[] {
+  const userHome = environment["HOME"] ?? homedir();
+  const folder = join(nonEmpty(environment["XDG_CONFIG_HOME"]) ?? join(userHome, ".config"), "opencode");
+  const paths = [
+    ...["config.json", "opencode.json", "opencode.jsonc"].map((name) => join(folder, name)),
+    ...[environment["OPENCODE_CONFIG"] ?? ""].filter((path) => path !== ""),
+    ...["opencode.json", "opencode.jsonc"].map((name) => join(userHome, ".opencode", name)),
+  ];
+  const servers = new Map<string, Part>();
+  for (const path of paths.filter((one) => existsSync(one)))
+    for (const [name, value] of Object.entries(fields(fields(readIfParsing(path))["mcp"]))) {
+      const entry = { ...fields(servers.get(name)?.entry), ...fields(value) };
+      servers.set(name, { kind: "mcps", name, path, entry });
+    }
+  return [...servers.values()].filter(({ entry }) => Array.isArray(fields(entry)["command"]));
+}
+
+function readIfParsing(path: string): unknown {
+  try {
+    return readJsonc(path);
+  } catch {
+    // OpenCode says what is wrong with it.
+    return undefined;
+  }
+}
+
 function nonEmpty(text: string | undefined): string | undefined {
   return text === "" ? undefined : text;
 }
@@ -131,8 +161,11 @@ function mirrorConfiguration(userConfigHome: string, configHome: string, options
   const draft = `${target}.next`;
   rmSync(draft, { recursive: true, force: true });
   mkdirSync(draft, { recursive: true });
+  // What no agent may do OpenCode itself, the user's own tools must not do for it.
+  const left = options.deny ? ["tool", "tools"] : [];
   if (existsSync(source)) {
-    for (const name of readdirSync(source)) copyEntry(join(source, name), join(draft, name), options.log);
+    for (const name of readdirSync(source))
+      if (!left.includes(name)) copyEntry(join(source, name), join(draft, name), options.log);
   }
   providePackages(source, target, draft, options.version);
   mkdirSync(join(draft, "plugin"), { recursive: true });

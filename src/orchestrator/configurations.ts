@@ -1,6 +1,7 @@
 import { dirname } from "node:path";
 import { Sequence } from "../base/async.ts";
 import { describeError, OpenAgentError } from "../base/errors.ts";
+import { fields } from "../base/fields.ts";
 import type { Logger } from "../base/log.ts";
 import { Catalogue } from "../library/catalogue.ts";
 import { readLibrary, type Contents } from "../library/library.ts";
@@ -36,6 +37,8 @@ export interface ConfigurationsOptions {
   toolPackage: string;
   /** The environment that the user's own tools see. */
   environment: NodeJS.ProcessEnv;
+  /** Whether OpenCode runs outside of a workspace's container. */
+  isOutside: (workspace: Workspace) => boolean;
   log: Logger;
 }
 
@@ -44,7 +47,19 @@ export interface More {
   /** In place of those of the same names. */
   parts?: readonly Part[];
   permission?: Readonly<Record<string, "deny">>;
+  /** Of an OpenCode that runs outside of its workspace's container. */
+  outside?: Outside;
 }
+
+interface Outside {
+  /** MCP servers that the user's own configuration of OpenCode would start on this machine. */
+  servers: readonly Part[];
+  /** How OpenCode starts a local server inside. */
+  started: (server: Part) => Promise<Part>;
+}
+
+const toolOutside =
+  "it would run on this machine, since OpenCode runs outside of the container (openAgent.container.opencode)";
 
 /** What agents know and can do, as OpenCode servers are given it: chosen from the Library and the list of MCP servers. */
 export class Configurations {
@@ -143,25 +158,34 @@ export class Configurations {
   }
 
   /** What the missions of a workspace have, or those of no workspace that has a server of its own. */
-  async #partsFor(workspace: Workspace | undefined): Promise<Contents> {
+  async #partsFor(
+    workspace: Workspace | undefined,
+    isOutside: boolean,
+  ): Promise<Contents & { onHost: ReadonlySet<string> }> {
     const { parts, problems, onHost } = this.#read(await this.#usableKey());
     const { selection = {}, kind = "host" } = workspace ?? {};
     const chosen = parts.filter((part) => isSelected(part, selection));
+    const tools = isOutside ? chosen.filter((part) => part.kind === "tools") : [];
+    const mayHave = (part: Part) =>
+      isOutside ? part.kind !== "tools" : part.kind !== "mcps" || !isContainer(kind) || !onHost.has(part.name);
     const wanted = partKinds.flatMap((one) => (selection[one] ?? []).map((name) => ({ kind: one, name })));
     const missing = wanted.filter((one) => ![...parts, ...problems].some((other) => isSame(one, other)));
     return {
-      parts: chosen.filter((part) => part.kind !== "mcps" || !isContainer(kind) || !onHost.has(part.name)),
+      parts: chosen.filter(mayHave),
       problems: [
         ...problems.filter((problem) => isSelected(problem, selection)),
         ...missing.map((one) => ({ ...one, path: this.library, message: "there is none of this name" })),
+        ...tools.map(({ kind: one, name, path }) => ({ kind: one, name, path, message: toolOutside })),
       ],
+      onHost,
     };
   }
 
   /** What is generated for a server: a workspace's own, or the one that all others share. */
   async generated(workspace: Workspace | undefined): Promise<GeneratedConfiguration> {
     const folder = this.#options.folder(workspace);
-    const { parts, problems } = await this.#partsFor(workspace);
+    const isOutside = workspace !== undefined && this.#options.isOutside(workspace);
+    const { parts, problems } = await this.#partsFor(workspace, isOutside);
     const all = [...problems, ...(this.#refused.get(folder) ?? [])];
     return {
       folder: configurationIn(folder),
@@ -181,9 +205,11 @@ export class Configurations {
   ): Promise<{ folder?: string; changed: boolean }> {
     const folder = this.#options.folder(workspace);
     const { log, environment, toolPackage } = this.#options;
-    const { parts: chosen, problems } = await this.#partsFor(workspace);
-    const { parts: ours = [] } = more;
-    const parts = [...chosen.filter((part) => !ours.some((other) => isSame(part, other))), ...ours];
+    const { parts: ours = [], outside } = more;
+    const { parts: all, problems, onHost } = await this.#partsFor(workspace, outside !== undefined);
+    const others = all.filter((part) => !ours.some((other) => isSame(part, other)));
+    const chosen = outside ? await startedInside(others, ours, onHost, outside) : { parts: others, problems: [] };
+    const parts = [...chosen.parts, ...ours];
     const users = environment["OPENCODE_CONFIG_DIR"] ?? "";
     if (users !== "" && (!workspace || !isContainer(workspace.kind))) {
       if (parts.length > 0) log.warn(`OPENCODE_CONFIG_DIR is ${users}: OpenCode reads that in place of the Library.`);
@@ -192,7 +218,9 @@ export class Configurations {
     try {
       const { permission } = more;
       const options = { folder, parts, executable, environment, toolPackage, ...(permission && { permission }) };
-      const { changed, problems: refused } = await this.#writing.run(() => writeConfiguration(options));
+      const written = await this.#writing.run(() => writeConfiguration(options));
+      const { changed } = written;
+      const refused = [...chosen.problems, ...written.problems];
       this.#refused.set(folder, refused);
       if (changed) for (const problem of [...problems, ...refused]) log.warn(describeProblem(problem));
       return { folder: configurationIn(folder), changed };
@@ -202,4 +230,27 @@ export class Configurations {
       return { folder: configurationIn(folder), changed: false };
     }
   }
+}
+
+/** The parts with the servers that are to run inside of a container as OpenCode starts them from outside of it. */
+async function startedInside(
+  chosen: readonly Part[],
+  ours: readonly Part[],
+  onHost: ReadonlySet<string>,
+  { servers, started }: Outside,
+): Promise<Contents> {
+  const runsInside = ({ kind, name, entry }: Part) =>
+    kind === "mcps" && fields(entry)["type"] === "local" && !onHost.has(name);
+  const contents: Contents = { parts: chosen.filter((part) => !runsInside(part)), problems: [] };
+  const users = servers.filter((server) => ![...chosen, ...ours].some((part) => isSame(part, server)));
+  for (const part of [...chosen.filter(runsInside), ...users])
+    try {
+      contents.parts.push(await started(part));
+    } catch (error) {
+      const { kind, name, path } = part;
+      contents.problems.push({ kind, name, path, message: describeError(error) });
+      // The user's own configuration of OpenCode may have it as well, and would start it here.
+      contents.parts.push({ ...part, entry: { type: "local", command: ["false"], enabled: false } });
+    }
+  return contents;
 }

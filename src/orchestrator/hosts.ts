@@ -4,6 +4,7 @@ import { dirname, extname, join } from "node:path";
 import { privateFolder } from "../base/files.ts";
 import { readDesktopSettings } from "../library/productSettings.ts";
 import type { Connection } from "../opencode/connection.ts";
+import { usersServers } from "../opencode/home.ts";
 import type { InsideOptions } from "../opencode/inside.ts";
 import type { Executable } from "../opencode/locate.ts";
 import { OpenCodeServer, type ServerPlace } from "../opencode/server.ts";
@@ -19,7 +20,7 @@ import { browserEnvironment, browserPart, browserTools } from "./browserTools.ts
 import { desktopPart, desktopServer, desktopTools, type DesktopServer } from "./desktop.ts";
 import { desktopsFolder } from "./desktops.ts";
 import { LibraryKey } from "./libraryKey.ts";
-import { deniedOutside, serverThrough, toolsInside, type OutsideOptions } from "./outside.ts";
+import { deniedOutside, serverThrough, startedInside, toolsInside, type OutsideOptions } from "./outside.ts";
 import type { Workspaces } from "./workspaces.ts";
 
 export function configurationsOf(core: CoreOptions): Configurations {
@@ -34,8 +35,14 @@ export function configurationsOf(core: CoreOptions): Configurations {
     key: new LibraryKey(core.secrets),
     toolPackage: program(core, "toolPackage"),
     environment,
+    isOutside: (workspace) => isOutside(core, workspace),
     log,
   });
+}
+
+/** Whether a workspace is a container and its OpenCode runs outside of it. */
+function isOutside({ settings }: CoreOptions, { kind }: Workspace): boolean {
+  return isContainer(kind) && settings().containerOpenCode === "outside";
 }
 
 /** A program of ours that is run by others: it lies beside the guard. */
@@ -70,7 +77,7 @@ export function insideHost(
 ): EngineHost {
   const workspace = workspaces.get(id);
   const folder = join(workspaces.folderOf(id), "opencode");
-  const isOutside = isContainer(workspace.kind) && core.settings().containerOpenCode === "outside";
+  const outside = isOutside(core, workspace);
   const names = ({ secrets, environment }: Workspace) => [...secrets, ...Object.keys(environment)];
   const server = new OpenCodeServer({
     ...serverOptions(core, () => names(workspaces.get(id))),
@@ -85,17 +92,24 @@ export function insideHost(
         program: (name: string) => program(core, name),
       };
       const workspace = workspaces.get(id);
-      if (!isOutside) return configurations.write(workspace, executable, desktopOf(core, executable, workspace));
+      if (!outside) return configurations.write(workspace, executable, desktopOf(core, executable, workspace));
       const desktop = desktopServerOf(core, workspace);
       const parts = [
         await toolsInside(options, desktop ? desktopBinds(desktop) : []),
         ...(desktop ? await desktopInside(options, desktop) : []),
       ];
-      return configurations.write(workspace, executable, { parts, permission: deniedOutside.permission });
+      return configurations.write(workspace, executable, {
+        parts,
+        permission: deniedOutside.permission,
+        outside: {
+          servers: usersServers(core.environment),
+          started: (server) => startedInside(options, server),
+        },
+      });
     },
     ...(!isContainer(workspace.kind) && { variables: () => variablesOf(workspaces, id) }),
-    ...(isOutside && { deny: deniedOutside.tools, variables: () => Promise.resolve(deniedOutside.variables) }),
-    ...(isContainer(workspace.kind) && !isOutside && { place: placeOf(core, workspaces, workspace) }),
+    ...(outside && { deny: deniedOutside.tools, variables: () => Promise.resolve(deniedOutside.variables) }),
+    ...(isContainer(workspace.kind) && !outside && { place: placeOf(core, workspaces, workspace) }),
   });
   const attachment = () => Promise.resolve(undefined);
   return new EngineHost({ ...hears, id: serverInside(id), server, attachment, log: core.log });

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import { privateFolder, writePrivateFile } from "../base/files.ts";
 import { configurationIn } from "../opencode/configuration.ts";
@@ -66,16 +67,16 @@ interface ServerInside {
 }
 
 /** The command with which OpenCode starts such a server from outside, and the file that says the rest. */
-export async function serverThrough(
-  { workspaces, workspaceId, folder, executable, program: ours }: OutsideOptions,
+export function serverThrough(
+  options: OutsideOptions,
   { program, file, environment, binds }: ServerInside,
-): Promise<{ path: string; command: string[] }> {
-  const workspace = await workspaces.ready(workspaceId);
+): Promise<Through> {
+  const { executable, workspaces, workspaceId } = options;
+  const workspace = workspaces.get(workspaceId);
   const names = [...workspace.secrets, ...Object.keys(workspace.environment)];
-  const wrapped = await workspaces.backendOf(workspace).wrap(workspace, [executable.path, program], {
-    cwd: workspace.directory,
-    env: {
-      ...(await workspaces.secrets.environment(workspace)),
+  return through(options, file, {
+    argv: [executable.path, program],
+    environment: {
       BUN_BE_BUN: "1",
       OPEN_AGENT_WORKSPACE: workspace.directory,
       OPEN_AGENT_GUARD: JSON.stringify({ restore: {}, hide: ["BUN_BE_BUN"], pass: names }),
@@ -83,8 +84,58 @@ export async function serverThrough(
     },
     binds: [{ source: executable.path, target: executable.path, writable: false }, ...binds],
   });
+}
+
+interface Through {
+  path: string;
+  command: string[];
+}
+
+async function through(
+  { workspaces, workspaceId, folder, executable, program: ours }: OutsideOptions,
+  file: string,
+  { argv, environment, binds }: { argv: readonly string[]; environment: Record<string, string>; binds: Bind[] },
+): Promise<Through> {
+  const workspace = await workspaces.ready(workspaceId);
+  const wrapped = await workspaces.backendOf(workspace).wrap(workspace, argv, {
+    cwd: workspace.directory,
+    env: { ...(await workspaces.secrets.environment(workspace)), ...environment },
+    binds,
+  });
   const path = join(folder, file);
   const launch: Launch = { command: wrapped.command, args: wrapped.args, cwd: wrapped.cwd, env: wrapped.env };
   writePrivateFile(path, JSON.stringify(launch));
   return { path, command: [executable.path, ours("launch"), path] };
+}
+
+/**
+ * A local MCP server of the user's, as OpenCode starts it in the container from outside. `{env:NAME}` stands for what the
+ * workspace has, as it does where OpenCode is inside.
+ */
+export async function startedInside(options: OutsideOptions, server: Part): Promise<Part> {
+  const { command, environment = {}, ...entry } = server.entry as LocalEntry;
+  const workspace = options.workspaces.get(options.workspaceId);
+  const values = new Map(
+    Object.entries({ ...workspace.environment, ...(await options.workspaces.secrets.environment(workspace)) }),
+  );
+  const filled = (text: string) => text.replace(/\{env:([^}]+)\}/g, (_, name: string) => values.get(name) ?? "");
+  const known = privateFolder(dirname(configurationIn(options.folder)));
+  const started = await through(options, join("servers", `${digest(server.name)}.json`), {
+    argv: command.map(filled),
+    environment: Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, filled(value)])),
+    binds: [{ source: known, target: known, writable: false }],
+  });
+  // OpenCode starts a server anew only when what it is told of it is another.
+  const told = { BUN_BE_BUN: "1", OPEN_AGENT_SERVER: digest(JSON.stringify([command, environment])) };
+  return { ...server, entry: { ...entry, command: started.command, environment: told } };
+}
+
+interface LocalEntry {
+  type: "local";
+  command: string[];
+  environment?: Record<string, string>;
+}
+
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }

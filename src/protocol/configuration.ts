@@ -38,7 +38,10 @@ export function isSelected({ kind, name }: Pick<Part, "kind" | "name">, selectio
   return selection[kind]?.includes(name) ?? true;
 }
 
-/** Where an MCP server runs: `global` with the missions on the host only, `workspace` wherever a mission runs. */
+/**
+ * Where an MCP server runs: `workspace` wherever a mission runs; `global` on the host, for the missions whose OpenCode
+ * runs there.
+ */
 export type ServerScope = "global" | "workspace";
 
 /** An MCP server as it is written down. */

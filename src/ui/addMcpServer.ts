@@ -13,7 +13,11 @@ interface Draft {
 const title = "Add MCP Server";
 const scopes: Choice<ServerScope>[] = [
   { label: "Wherever missions run", detail: "In a container it runs inside.", value: "workspace" },
-  { label: "On this machine only", detail: "Missions in containers do not have it.", value: "global" },
+  {
+    label: "On this machine only",
+    detail: "Missions in containers have it only where OpenCode runs outside of them.",
+    value: "global",
+  },
 ];
 
 /** Asks step by step for an MCP server and adds it. */

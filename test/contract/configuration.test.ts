@@ -28,6 +28,7 @@ import {
   type Bed,
 } from "../fake/bed.ts";
 import { brokenItems, usableItems, writeFiles } from "../fake/library.ts";
+import { placeServer } from "../fake/placeServer.ts";
 import { needBackend } from "../fake/workspaces.ts";
 import { installationFolder } from "../host/setup.ts";
 
@@ -241,15 +242,22 @@ describe("what agents know", function () {
 
   it("is the same inside of a container", async function () {
     await needBackend(this, "bwrap");
+    const server = { type: "local", command: placeServer };
+    writeFiles(bed.paths.library, { "mcp/servers.json": JSON.stringify({ shared: server }) });
     core = bed.core();
+    for (const scope of ["workspace", "global"])
+      await core.run("setMcpServer", { name: scope, server: { ...server, scope } });
     const wish = { name: "box", kind: "bwrap" as const, directory: bed.project, packages: ["git"] };
     const { id: workspaceId } = await core.run("createWorkspace", wish);
     const steps = [
       { tool: "adding", args: { number: 1 } },
       { tool: "skill", args: { name: "greeting" } },
+      ...["shared", "workspace", "global"].map((name) => ({ tool: `${name}_where`, args: {} })),
     ];
     const { id } = await core.run("createMission", { text: script(...steps, { text: "." }), workspaceId });
     await untilTurns(core, id, 1, 120_000);
     assert.match(output(id), /the sum is 2[\s\S]*Run scripts\/greet\.sh/);
+    assert.equal(output(id).match(/^on box, /gm)?.length, 2, output(id));
+    assert.match(output(id), /unavailable tool 'global_where'/);
   });
 });

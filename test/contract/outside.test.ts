@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { waitUntil } from "../../src/base/async.ts";
 import type { Core } from "../../src/orchestrator/core.ts";
 import { bash, makeBed, script, transcriptOf, untilTurns, type Bed } from "../fake/bed.ts";
 import { usableItems, writeFiles } from "../fake/library.ts";
+import { placeServer } from "../fake/placeServer.ts";
 import { needBackend, processesNamed } from "../fake/workspaces.ts";
 import { installationFolder } from "../host/setup.ts";
 
@@ -72,6 +74,39 @@ describe("OpenCode outside of a container", function () {
         [],
       );
     });
+
+  it("starts the user's MCP servers inside, those of this machine here, and none of the user's tools", async function () {
+    await needBackend(this, "bwrap");
+    const server = { type: "local", command: placeServer, environment: { COLOUR: "{env:COLOUR}" } };
+    const broken = { ...server, environment: { LD_PRELOAD: "x.so" } };
+    writeFiles(bed.paths.library, { "mcp/servers.json": JSON.stringify({ shared: server, broken }) });
+    const userConfig = join(bed.home, ".config", "opencode");
+    const config = JSON.parse(readFileSync(join(userConfig, "opencode.json"), "utf8")) as object;
+    const mcp = { users: { type: "local", command: placeServer } };
+    writeFiles(userConfig, {
+      "opencode.json": JSON.stringify({ ...config, mcp }),
+      "tool/adding.ts": usableItems["tool/adding.ts"] ?? "",
+    });
+    await core.run("setMcpServer", { name: "own", server: { ...server, scope: "workspace" } });
+    await core.run("setMcpServer", { name: "machine", server: { command: placeServer, scope: "global" } });
+    const wish = { name: "box", kind: "bwrap" as const, directory: bed.project, packages: ["git"] };
+    const { id: workspaceId } = await core.run("createWorkspace", { ...wish, environment: { COLOUR: "blue" } });
+    const calls = ["shared", "own", "users", "machine"].map((name) => ({ tool: `${name}_where`, args: {} }));
+    const text = script(...calls, { tool: "adding", args: { number: 41 } }, { text: "." });
+    const { id } = await core.run("createMission", { text, workspaceId });
+    assert.equal((await untilTurns(core, id, 1, 200_000)).failure, undefined);
+    const parts = transcriptOf(core, id).messages.flatMap((message) => message.parts);
+    const said = parts.flatMap((part) => (part.kind === "tool" ? [part.output ?? ""] : []));
+    const inside = "on box, colour blue, key 0";
+    assert.deepEqual(said.slice(0, 4), [inside, inside, inside, `on ${hostname()}, colour , key 7`]);
+    assert.match(said[4] ?? "", /unavailable tool 'adding'/);
+    const { problems } = await core.run("generatedConfiguration", { workspaceId });
+    assert.deepEqual(
+      problems.map(({ kind, name }) => `${kind}/${name}`),
+      ["tools/adding", "mcps/broken"],
+    );
+    assert.match(problems[0]?.message ?? "", /would run on this machine/);
+  });
 
   it("cannot be allowed its own tools by an agent of the Library", async function () {
     await needBackend(this, "bwrap");
