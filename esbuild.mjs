@@ -169,6 +169,15 @@ const bundles = [
     sourcemap: false,
     define: { OPEN_AGENT_VERSION: JSON.stringify(version) },
   },
+  // What an agent may do to the Library. Runs on OpenCode's own runtime, where an OpenCode outside of a container does.
+  {
+    ...node,
+    entryPoints: ["src/mcp/library/main.ts"],
+    outfile: "dist/libraryMcp.js",
+    format: "esm",
+    sourcemap: false,
+    define: { OPEN_AGENT_VERSION: JSON.stringify(version) },
+  },
   // Runs inside OpenCode.
   {
     ...common,

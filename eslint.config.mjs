@@ -30,6 +30,7 @@ const layers = [
     packages: ["@modelcontextprotocol/server", "dbus-native", "zod"],
   },
   { folder: "src/mcp/browser", may: ["src/base", "src/desktop", "src/mcp", "src/mcp/desktop"] },
+  { folder: "src/mcp/library", may: ["src/base", "src/protocol", "src/library", "src/mcp"] },
   { folder: "src/mcp", may: ["src/base", "src/protocol"], packages: ["@modelcontextprotocol/server", "zod"] },
   {
     folder: "src/orchestrator",

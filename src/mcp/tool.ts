@@ -4,16 +4,15 @@ import type { McpServer, ServerContext } from "@modelcontextprotocol/server";
 import type { z } from "zod";
 import { describeError, systemCode } from "../base/errors.ts";
 import type { Commands } from "./commands.ts";
+import type { SkillPlace } from "./skills.ts";
 
 /** What the tools work with. */
-export interface Place {
+export interface Place extends SkillPlace {
   /** Absolute path of the workspace's folder. */
   folder: string;
   /** What commands find in their environment. */
   environment: NodeJS.ProcessEnv;
   commands: Commands;
-  /** Where skills are written; undefined where the workspace has no Library. */
-  library: { url: string; token: string } | undefined;
 }
 
 /** A call of a tool: what the tools work with, and when to stop. */

@@ -29,7 +29,7 @@ export interface WriteOptions {
   folder: string;
   parts: readonly Part[];
   /** OpenCode's `permission`. */
-  permission?: Readonly<Record<string, "deny">>;
+  permission?: Readonly<Record<string, "deny" | "ask">>;
   /** The OpenCode that will read it. */
   executable: Executable;
   /** The environment that the user's own tools see. */

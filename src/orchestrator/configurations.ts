@@ -46,7 +46,7 @@ export interface ConfigurationsOptions {
 export interface More {
   /** In place of those of the same names. */
   parts?: readonly Part[];
-  permission?: Readonly<Record<string, "deny">>;
+  permission?: Readonly<Record<string, "deny" | "ask">>;
   /** Of an OpenCode that runs outside of its workspace's container. */
   outside?: Outside;
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, extname, join } from "node:path";
 import { privateFolder } from "../base/files.ts";
@@ -20,7 +20,14 @@ import { browserEnvironment, browserPart, browserTools } from "./browserTools.ts
 import { desktopPart, desktopServer, desktopTools, type DesktopServer } from "./desktop.ts";
 import { desktopsFolder } from "./desktops.ts";
 import { LibraryKey } from "./libraryKey.ts";
-import { deniedOutside, serverThrough, startedInside, toolsInside, type OutsideOptions } from "./outside.ts";
+import {
+  deniedOutside,
+  libraryTools,
+  serverThrough,
+  startedInside,
+  toolsInside,
+  type OutsideOptions,
+} from "./outside.ts";
 import type { Workspaces } from "./workspaces.ts";
 
 export function configurationsOf(core: CoreOptions): Configurations {
@@ -97,6 +104,7 @@ export function insideHost(
       const parts = [
         await toolsInside(options, desktop ? desktopBinds(desktop) : []),
         ...(desktop ? await desktopInside(options, desktop) : []),
+        ...(existsSync(configurations.library) ? [libraryTools(options, configurations.library)] : []),
       ];
       return configurations.write(workspace, executable, {
         parts,

@@ -24,6 +24,7 @@ import type { CoreSettings } from "./coreSettings.ts";
 import type { Configurations } from "./configurations.ts";
 import { DesktopKeeper, type DesktopKeeperOptions } from "./desktopKeeper.ts";
 import { Directories } from "./directories.ts";
+import { libraryTool } from "./outside.ts";
 import { allowedBy } from "./permissions.ts";
 import { MissionRunner } from "./missionRunner.ts";
 import type { RunnerContext } from "./runnerContext.ts";
@@ -87,7 +88,8 @@ export class Leader implements Disposable {
         chosenFor(head, message, this.configurations.agentSettings.byDefault, () =>
           this.choices(engine, head.directory),
         ),
-      allowedBy: (request, head) => allowedBy(request, head, options.store.rules(), this.#defaultMode(head)),
+      allowedBy: (request, head) =>
+        allowedBy(request, head, options.store.rules(), this.#defaultMode(head, request.permission)),
       addRules: (rules) => rules.map((rule) => options.store.addRule(rule)),
       rulesChanged: () => {
         this.#weighRequests();
@@ -237,10 +239,10 @@ export class Leader implements Disposable {
     return this.#options.store.listRunning().length > 0;
   }
 
-  /** In a container the agent may do anything, unless the user says otherwise for the mission. */
-  #defaultMode({ workspaceId }: MissionHead): PermissionMode {
+  /** In a container the agent may do anything there, unless the user says otherwise for the mission. */
+  #defaultMode({ workspaceId }: MissionHead, permission: string): PermissionMode {
     const inContainer = workspaceId !== undefined && this.workspaces.isContainer(workspaceId);
-    return inContainer ? "allow-all" : (this.#options.settings().permissions ?? "ask");
+    return inContainer && permission !== libraryTool ? "allow-all" : (this.#options.settings().permissions ?? "ask");
   }
 
   // --- events -------------------------------------------------------------------------------------------------------

@@ -18,14 +18,22 @@ export interface OutsideOptions {
   program: (name: string) => string;
 }
 
+/** OpenCode's name of the tool that writes into the Library. Its permission is not the container's to give. */
+export const libraryTool = "library_update_skill";
+
 /**
  * OpenCode's own tools that touch files or run commands: outside of the container they would do so on this machine. As
  * permissions, so that no model is offered them; and as names for the guard, since an agent's own permissions win.
  */
 export const deniedOutside = {
-  permission: Object.fromEntries(
-    ["bash", "read", "edit", "glob", "grep", "list", "lsp"].map((tool) => [tool, "deny" as const]),
-  ),
+  permission: {
+    ...Object.fromEntries(
+      ["bash", "read", "edit", "glob", "grep", "list", "lsp"].map((tool) => [tool, "deny" as const]),
+    ),
+    // The one that works is the Library's own server, which is asked about.
+    workspace_update_skill: "deny" as const,
+    [libraryTool]: "ask" as const,
+  },
   tools: ["bash", "read", "write", "edit", "multiedit", "patch", "apply_patch", "glob", "grep", "list", "lsp"],
   /** What lies in the folder that missions work in must not run as a plugin, tool or command here either. */
   variables: { OPENCODE_DISABLE_PROJECT_CONFIG: "1" },
@@ -54,6 +62,23 @@ export async function toolsInside(options: OutsideOptions, more: readonly Bind[]
     path,
     description: `The files and commands of ${workspace.name}`,
     entry: { type: "local", command, environment: { BUN_BE_BUN: "1" }, enabled: true },
+  };
+}
+
+/** With what an agent changes the Library, which is on this machine. */
+export function libraryTools({ executable, program }: OutsideOptions, library: string): Part {
+  const path = program("libraryMcp");
+  return {
+    kind: "mcps",
+    name: "library",
+    path,
+    description: "Skills of the Library",
+    entry: {
+      type: "local",
+      command: [executable.path, path],
+      environment: { BUN_BE_BUN: "1", OPEN_AGENT_LIBRARY: library },
+      enabled: true,
+    },
   };
 }
 

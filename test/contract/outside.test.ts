@@ -4,7 +4,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { waitUntil } from "../../src/base/async.ts";
 import type { Core } from "../../src/orchestrator/core.ts";
-import { bash, makeBed, script, transcriptOf, untilTurns, type Bed } from "../fake/bed.ts";
+import { bash, makeBed, script, transcriptOf, until, untilTurns, type Bed } from "../fake/bed.ts";
 import { usableItems, writeFiles } from "../fake/library.ts";
 import { placeServer } from "../fake/placeServer.ts";
 import { needBackend, processesNamed } from "../fake/workspaces.ts";
@@ -106,6 +106,44 @@ describe("OpenCode outside of a container", function () {
       ["tools/adding", "mcps/broken"],
     );
     assert.match(problems[0]?.message ?? "", /would run on this machine/);
+  });
+
+  it("writes skills into the Library when the user allows it, by nothing that the container can reach", async function () {
+    await needBackend(this, "bwrap");
+    const wish = { name: "box", kind: "bwrap" as const, directory: bed.project, packages: ["git"] };
+    const { id: workspaceId } = await core.run("createWorkspace", wish);
+    const head = "---\nname: told\ndescription: Told.\n---\n";
+    const update = (more: object) => ({
+      tool: "library_update_skill",
+      args: { skill_name: "told", content: `${head}Twice.\n`, ...more },
+    });
+    const steps = [
+      update({}),
+      update({ file_path: "../../agent/free.md" }),
+      update({ content: "<encrypted>x</encrypted>" }),
+      { tool: "workspace_bash", args: { command: `ls ${bed.paths.library} 2>&1` } },
+    ];
+    const { id } = await core.run("createMission", { text: script(...steps, { text: "." }), workspaceId });
+    const asked: string[] = [];
+    const hasEnded = () => core.store.events(id, { types: ["turn_ended"] }).length > 0;
+    const open = () => core.store.head(id).requests.filter((request) => !asked.includes(request.id));
+    while (!hasEnded()) {
+      await until(core, id, () => open().length > 0 || hasEnded(), 200_000);
+      for (const { id: requestId } of open()) {
+        asked.push(requestId);
+        await core.run("answerPermission", { missionId: id, requestId, reply: "once" });
+      }
+    }
+    const parts = transcriptOf(core, id).messages.flatMap((message) => message.parts);
+    const [first, out, marked, seen] = parts.flatMap((part) => (part.kind === "tool" ? [part.output ?? ""] : []));
+    assert.equal(asked.length, 3);
+    assert.match(first ?? "", /Wrote SKILL\.md of the skill told/);
+    assert.match(out ?? "", /outside of the Library's skills/);
+    assert.match(marked ?? "", /only the user can do/);
+    assert.match(seen ?? "", /No such file or directory/);
+    assert.equal(readFileSync(join(bed.paths.library, "skill", "told", "SKILL.md"), "utf8"), `${head}Twice.\n`);
+    const tools = bed.model.requests.flatMap(({ body }) => body.tools ?? []);
+    assert.ok(!tools.some((tool) => tool.function?.name === "workspace_update_skill"));
   });
 
   it("cannot be allowed its own tools by an agent of the Library", async function () {

@@ -8,10 +8,8 @@
  * `../environment.ts`.
  */
 import { resolve } from "node:path";
-import { McpServer } from "@modelcontextprotocol/server";
-import { serveStdio, StdioServerTransport } from "@modelcontextprotocol/server/stdio";
-import { describeError } from "../../base/errors.ts";
 import { commandEnvironment } from "../environment.ts";
+import { serve } from "../serve.ts";
 import { computer } from "./computer.ts";
 import { handTools } from "./handTools.ts";
 import { Sessions } from "./sessions.ts";
@@ -19,14 +17,12 @@ import { startSession, stopSession } from "./sessionTools.ts";
 import { getText } from "./textTool.ts";
 import { viewTools } from "./viewTools.ts";
 
-declare const OPEN_AGENT_VERSION: string;
-
 const tools = [startSession, stopSession, ...viewTools, getText, ...handTools, computer];
 const [defaultSize, defaultGrace] = ["1280x720", 600];
 
-serve(process.env);
+start(process.env);
 
-function serve(environment: NodeJS.ProcessEnv): void {
+function start(environment: NodeJS.ProcessEnv): void {
   const grace = Number(environment["OPEN_AGENT_DESKTOP_GRACE"] ?? defaultGrace);
   const folder = environment["OPEN_AGENT_DESKTOP_FOLDER"];
   const sessions = new Sessions({
@@ -36,22 +32,13 @@ function serve(environment: NodeJS.ProcessEnv): void {
     graceSeconds: Number.isFinite(grace) && grace >= 0 ? Math.round(grace) : defaultGrace,
     environment: commandEnvironment(environment),
   });
-  const end = (): void => {
-    sessions.letGo();
-    process.exit(0);
-  };
-  const say = (error: unknown): void => void process.stderr.write(`${describeError(error)}\n`);
-  serveStdio(
-    () => {
-      const server = new McpServer({ name: "desktop", version: OPEN_AGENT_VERSION });
+  serve({
+    name: "desktop",
+    add: (server) => {
       for (const add of tools) add(server, { sessions });
-      return server;
     },
-    { transport: new StdioServerTransport(process.stdin, process.stdout), onerror: say },
-  );
-  process.stdin.once("end", end).once("close", end).once("error", end);
-  process.stdout.once("error", end);
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, end);
-  // What one call did not foresee must not end what the others do.
-  process.on("uncaughtException", say).on("unhandledRejection", say);
+    end: () => {
+      sessions.letGo();
+    },
+  });
 }
