@@ -22,19 +22,32 @@ export interface OutsideOptions {
 export const libraryTool = "library_update_skill";
 
 /**
- * OpenCode's own tools that touch files or run commands: outside of the container they would do so on this machine. As
+ * OpenCode's own tools that touch files, run commands or fetch: outside of the container they would do so on this machine. As
  * permissions, so that no model is offered them; and as names for the guard, since an agent's own permissions win.
  */
 export const deniedOutside = {
   permission: {
     ...Object.fromEntries(
-      ["bash", "read", "edit", "glob", "grep", "list", "lsp"].map((tool) => [tool, "deny" as const]),
+      ["bash", "read", "edit", "glob", "grep", "list", "lsp", "webfetch"].map((tool) => [tool, "deny" as const]),
     ),
     // The one that works is the Library's own server, which is asked about.
     workspace_update_skill: "deny" as const,
     [libraryTool]: "ask" as const,
   },
-  tools: ["bash", "read", "write", "edit", "multiedit", "patch", "apply_patch", "glob", "grep", "list", "lsp"],
+  tools: [
+    "bash",
+    "read",
+    "write",
+    "edit",
+    "multiedit",
+    "patch",
+    "apply_patch",
+    "glob",
+    "grep",
+    "list",
+    "lsp",
+    "webfetch",
+  ],
   /** What lies in the folder that missions work in must not run as a plugin, tool or command here either. */
   variables: { OPENCODE_DISABLE_PROJECT_CONFIG: "1" },
 };

@@ -13,7 +13,8 @@ import type { App } from "./app.ts";
 import { buildWorkspace } from "./building.ts";
 import { askLimits } from "./limitSteps.ts";
 import { askChoice, askSteps, askText, mapped, type Answer, type Ask, type Choice, type Step } from "./steps.ts";
-import { distroWords, kindWords, parsePackages, wrongName } from "./workspaceWords.ts";
+import { settings } from "./settings.ts";
+import { distroWords, kindWords, parsePackages, privateNetworkWords, wrongName } from "./workspaceWords.ts";
 import { folderPaths } from "./folders.ts";
 
 const title = "New Workspace";
@@ -183,7 +184,7 @@ async function askNetwork(step: Step, { network }: Draft): Promise<Answer<Partia
   const items: Choice<Draft["network"]>[] = [
     {
       label: "$(lock) Private",
-      detail: "Commands of the agent reach nothing. OpenCode itself reaches the providers of its models.",
+      detail: privateNetworkWords[settings().containerOpenCode],
       value: "private",
     },
     {

@@ -2,6 +2,13 @@ import type { BackendKind, Distro, Workspace } from "../protocol/workspace.ts";
 import { limitsWord } from "./limitWords.ts";
 import { ago } from "./words.ts";
 
+/** What a private network means, by where the OpenCode of a container runs. */
+export const privateNetworkWords = {
+  inside:
+    "Agents reach other machines by an HTTP proxy, and of this one only its model servers. Terminals reach nothing.",
+  outside: "Agents and terminals reach nothing. OpenCode, outside, reaches the providers of its models.",
+};
+
 /** What a kind of workspace is called where there is room, and what is to be known of it. */
 export const kindWords: Readonly<Record<BackendKind, { label: string; detail: string; icon: string }>> = {
   host: {

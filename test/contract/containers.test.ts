@@ -77,6 +77,10 @@ describe("a mission in a container", function () {
     assert.ok(output.includes(`cannot access '${bed.home}'`), output);
     assert.match(output, /^0\n *lo$/m);
     assert.doesNotMatch(output, /sk-host|OPENCODE_SERVER_PASSWORD|OPEN_AGENT_BRIDGE|BUN_BE_BUN/);
+    // What the user is told of a private network: the agent has a way out, and a terminal none.
+    assert.match(output, /^HTTPS_PROXY=http:\/\/127\.0\.0\.1:\d+$/m);
+    const { stdout } = await core.run("execInWorkspace", { workspaceId: workspace.id, argv: ["env"] });
+    assert.doesNotMatch(stdout, /_proxy=/i);
     assert.equal(core.workspaces().workspaces[0]?.status, "ready");
     const changes = await core.run("changes", { missionId: id });
     assert.deepEqual(

@@ -51,6 +51,7 @@ describe("OpenCode outside of a container", function () {
         { tool: "workspace_bash", args: { command: look } },
         { tool: "workspace_write_file", args: { path: "inside.txt", content: "written inside\n" } },
         bash("touch outside.txt"),
+        { tool: "workspace_fetch_url", args: { url: bed.model.url } },
         { text: "." },
       ];
       const { id } = await core.run("createMission", { text: script(...steps), workspaceId });
@@ -58,7 +59,8 @@ describe("OpenCode outside of a container", function () {
       const calls = transcriptOf(core, id)
         .messages.flatMap(({ parts }) => parts)
         .flatMap((part) => (part.kind === "tool" ? [part.output ?? ""] : []));
-      const [seen = "", , denied = ""] = calls;
+      const [seen = "", , denied = "", fetched = ""] = calls;
+      assert.match(fetched, /could not be fetched/);
       assert.match(seen, /Debian GNU\/Linux 12[\s\S]*colour blue, key 12\ngreetings from the skill/);
       assert.equal(seen.match(/No such file or directory/g)?.length, 2, seen);
       for (const foreign of [/sk-host/, /OPENCODE_/, /DISPLAY/, /OPEN_AGENT_GUARD/]) assert.doesNotMatch(seen, foreign);
@@ -70,7 +72,7 @@ describe("OpenCode outside of a container", function () {
         .flatMap(({ body }) => body.tools ?? [])
         .map((tool) => tool.function?.name ?? "");
       assert.deepEqual(
-        ["bash", "read", "write", "edit", "glob", "grep"].filter((name) => offered.includes(name)),
+        ["bash", "read", "write", "edit", "glob", "grep", "webfetch"].filter((name) => offered.includes(name)),
         [],
       );
     });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Workspace } from "../../src/protocol/workspace.ts";
 import { limitsWord, limitWords } from "../../src/ui/limitWords.ts";
-import { sizeWord, workspaceDescription } from "../../src/ui/workspaceWords.ts";
+import { privateNetworkWords, sizeWord, workspaceDescription } from "../../src/ui/workspaceWords.ts";
 
 const hour = 3_600_000;
 const box: Workspace = {
@@ -21,6 +21,12 @@ const box: Workspace = {
 };
 
 describe("the words for workspaces", () => {
+  it("say what a private network lets through, in one line of a pick", () => {
+    assert.match(privateNetworkWords.inside, /^Agents reach other machines by an HTTP proxy/);
+    assert.match(privateNetworkWords.outside, /^Agents and terminals reach nothing/);
+    assert.ok(Object.values(privateNetworkWords).every((words) => words.length <= 120));
+  });
+
   it("say in a line of the tree when a container was built and what it takes on disk", () => {
     const now = 13 * hour;
     assert.equal(workspaceDescription(box, now), "bwrap · built 3 h ago");
