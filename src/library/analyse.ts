@@ -5,6 +5,7 @@ import { readHead, type Head } from "./head.ts";
 import { checkPlugins, checkServers, checkSettings, checkTemplate } from "./jsonRules.ts";
 import type { Place } from "./layout.ts";
 import { findMentions } from "./prose.ts";
+import { checkSecrets } from "./secretRules.ts";
 import { checkSkill } from "./skillRules.ts";
 import { textIn, valueOf } from "./tree.ts";
 
@@ -29,6 +30,10 @@ export function analyse(path: string, place: Place, text: string): Analysis {
   };
   if (isForeign(f)) return { items: [], problems, mentions };
   const { description, items = [] } = check(f);
+  checkSecrets(
+    f,
+    problems.filter(({ code }) => code === "plain-secret"),
+  );
   return { ...(description !== undefined && description !== "" && { description }), items, problems, mentions };
 }
 

@@ -5,7 +5,7 @@ import { knownAgents } from "./commandRules.ts";
 import { removal, replaceText, styleOf } from "./edits.ts";
 
 import { looksSecret } from "./plainSecrets.ts";
-import { isSealed } from "../protocol/sealed.ts";
+import { isSealed, marksIn } from "../protocol/sealed.ts";
 import { serverEntry } from "./servers.ts";
 import { namePattern, templateShape } from "./templates.ts";
 import { entry, namesIn, plain, readJson, textIn, valueOf, type Entry, type Node } from "./tree.ts";
@@ -56,9 +56,7 @@ function checkServer(f: Findings, { key: name, value, start, end }: Entry): void
     const type = entry(value, "type");
     const remote = entry(value, "url") !== undefined && entry(value, "command") === undefined;
     if (!type && value.kind === "map") addType(f, value, name, remote ? "remote" : "local");
-    const [sealed] = ["env", "environment", "headers"]
-      .flatMap((key) => valueOf(value, key)?.entries ?? [])
-      .filter((one) => isSealed(textIn(one.value) ?? ""));
+    const [sealed] = textsIn(value, name).filter((one) => isSealed(textIn(one.value) ?? ""));
     const words = `${sealed?.key ?? ""} is encrypted: missions have it where the key of the Library is set.`;
     if (sealed) f.problem(sealed.value, "information", "sealed", words, [], name);
   } catch (error) {
@@ -77,6 +75,13 @@ function checkServer(f: Findings, { key: name, value, start, end }: Entry): void
     const at = type?.value ?? { start, end };
     f.problem(at, "error", "server-shape", sentence(describeError(error)), [], name);
   }
+}
+
+/** The values below a node, each with the key that it is below. */
+function textsIn(value: Node, key: string): { key: string; value: Node }[] {
+  if (value.kind === "value") return [{ key, value }];
+  const inList = value.items.flatMap((one) => textsIn(one, key));
+  return [...inList, ...value.entries.flatMap((one) => textsIn(one.value, one.key))];
 }
 
 function addType(f: Findings, map: Node, name: string, type: string): void {
@@ -178,12 +183,21 @@ function checkTemplateVariables(f: Findings, tree: Node): void {
   }
   for (const { key, value } of variables?.entries ?? []) {
     const text = textIn(value);
-    if (text === undefined || !looksSecret(key, text)) continue;
+    const isListed = namesIn(keys).some(({ name }) => name === key);
+    if (text === undefined || !(isListed ? isPlain(text) : looksSecret(key, text))) continue;
     const edits = [f.edit(value, '""'), ...listKey(f, tree, keys, key)];
-    const fix = { title: "Ask for It When a Workspace Is Made", edits, preferred: true };
-    const words = `The value of ${key} looks like a secret. Everybody can read it who gets the Library.`;
-    f.problem(value, "warning", "plain-secret", words, [fix]);
+    const ask = { title: "Ask for It When a Workspace Is Made", edits, preferred: true };
+    const marked = JSON.stringify(`<encrypted>${text}</encrypted>`);
+    const encrypt = { title: "Encrypt It When the File Is Saved", edits: [f.edit(value, marked)] };
+    const said = isListed ? "is to be encrypted, and is not" : "looks like a secret";
+    const words = `The value of ${key} ${said}. Everybody can read it who gets the Library.`;
+    f.problem(value, "warning", "plain-secret", words, [ask, encrypt]);
   }
+}
+
+/** Whether a value can be read by everybody, as a whole or in part. */
+function isPlain(text: string): boolean {
+  return text !== "" && marksIn(text).length === 0 && !isSealed(text);
 }
 
 /** Edits that name a variable among the encrypted ones. */

@@ -19,6 +19,19 @@ export function looksSecret(name: string, value: string): boolean {
   return bare.length >= 16 && entropy(bare) >= 3;
 }
 
+/** The same keys inside of a text, in forms that are no words of any language. */
+const tokens =
+  /(?<![\w/+-])(?:sk-(?:(?:proj|svcacct|ant|or|live|test)-[\w-]{16,}|[A-Za-z0-9]{20,})|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeoprs]-\d[\w-]{10,}|AKIA[0-9A-Z]{16})(?![\w/+-])|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:\s|\\[nr])+[A-Za-z0-9+/=]{40,}/g;
+const spokenOf = /your|here|example|x{4}/i;
+
+/** Where a text holds keys of well-known services, or private keys. */
+export function tokensIn(text: string): { start: number; end: number }[] {
+  return [...text.matchAll(tokens)]
+    .map(({ index, 0: token }) => ({ token, start: index, end: index + token.length }))
+    .filter(({ token }) => token.startsWith("-") || (!spokenOf.test(token) && entropy(token) >= 3))
+    .map(({ start, end }) => ({ start, end }));
+}
+
 /** Bits that each character of a text carries. */
 function entropy(text: string): number {
   const counts = new Map<string, number>();

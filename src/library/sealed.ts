@@ -56,12 +56,12 @@ export function open(sealed: string, key: Key | undefined): string | undefined {
   }
 }
 
-/** A value as it is to be used: decrypted where it is encrypted, undefined where that cannot be. */
+/** A value as it is to be used: what is encrypted in it is decrypted; undefined where that cannot be. */
 export function valueOf(value: string, key: Key | undefined): string | undefined {
-  if (isSealed(value)) return open(value, key);
-  const [mark] = marksIn(value);
-  // It was to be encrypted, and is not yet.
-  return mark && value.trim().length === mark.end - mark.start ? mark.value : value;
+  const isWhole = /^\s*<encrypted[\s>]/.test(value) && /<\/encrypted>\s*$/.test(value);
+  const { text, missing } = readableText(isWhole ? value.trim() : value, key);
+  const isBroken = isSealed(replaceMarks(value, () => ""));
+  return missing > 0 || isBroken ? undefined : text;
 }
 
 /** A text in which what is marked is encrypted. What `before` holds of the same value stays as it is there. */

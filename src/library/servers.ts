@@ -43,11 +43,8 @@ const server = z.union([
   }),
 ]);
 
-/** Gives the value of a variable or header as it is to be used, or throws with a sentence. */
-type Reading = (name: string, value: string) => string;
-
 /** What OpenCode is to be told of a server. Throws with a sentence that says what is wrong with it. */
-export function serverEntry(value: unknown, read: Reading = (_, text) => text): Omit<NamedServer, "name"> {
+export function serverEntry(value: unknown): Omit<NamedServer, "name"> {
   const parsed = server.safeParse(value);
   if (!parsed.success)
     throw new Error("it needs a command (a list of words) or a URL, and its variables and headers must be texts");
@@ -60,29 +57,31 @@ export function serverEntry(value: unknown, read: Reading = (_, text) => text): 
       type: "remote",
       url,
       ...shared,
-      ...(headers && { headers: each(headers, read) }),
+      ...(headers && { headers }),
       ...(oauth !== undefined && { oauth }),
     };
     return { ...named, entry };
   }
   const { command, args, env, environment } = parsed.data;
-  const variables = each({ ...env, ...environment }, read);
+  const variables = { ...env, ...environment };
   const argv = [...(typeof command === "string" ? [command] : command), ...args];
   const some = Object.keys(variables).length > 0;
   return { ...named, entry: { type: "local", command: argv, ...shared, ...(some && { environment: variables }) } };
 }
 
-function each(values: Readonly<Record<string, string>>, read: Reading): Record<string, string> {
-  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, read(name, value)]));
-}
-
-function readWith(key: Key | undefined): Reading {
-  return (name, value) => {
-    const text = valueOf(value, key);
-    if (text !== undefined) return text;
-    const why = key === undefined ? "it is encrypted, and there is no key for it" : "it is encrypted with another key";
-    throw new Error(`${name} needs your value: ${why}`);
-  };
+/**
+ * A server with all of its texts as they are to be used. Throws with a sentence where one cannot be decrypted.
+ * @param name of what holds the value
+ */
+function opened(value: unknown, key: Key | undefined, name = ""): unknown {
+  if (Array.isArray(value)) return value.map((one) => opened(one, key, name));
+  if (typeof value === "object" && value !== null)
+    return Object.fromEntries(Object.entries(value).map(([own, one]) => [own, opened(one, key, own)]));
+  if (typeof value !== "string") return value;
+  const text = valueOf(value, key);
+  if (text !== undefined) return text;
+  const why = key === undefined ? "it is encrypted, and there is no key for it" : "it is encrypted with another key";
+  throw new Error(`${name} needs your value: ${why}`);
 }
 
 /** A file of servers as it is to be written. Throws `invalid_input` with the name of what is no server. */
@@ -134,7 +133,7 @@ export function readServers(
   }
   for (const [name, value] of Object.entries(all))
     try {
-      servers.push({ name, ...serverEntry(value, readWith(key)) });
+      servers.push({ name, ...serverEntry(opened(value, key)) });
     } catch (error) {
       problems.push({ name, message: describeError(error) });
     }

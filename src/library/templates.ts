@@ -72,6 +72,10 @@ export function readTemplate(root: string, name: string, key?: Key): Template {
   const isSecret = (variable: string, value: string) => encrypted_keys?.includes(variable) === true || isSealed(value);
   const variables = Object.entries(env_vars ?? {});
   const initScript = initScriptOf(root, raw);
+  if (isSealed(initScript)) {
+    const words = "holds an encrypted value. Only those of env_vars are decrypted: write your own value in its place.";
+    throw new OpenAgentError("invalid_input", `The init script of the template “${name}” ${words}`, { name });
+  }
   return {
     name,
     ...(description != null && { description }),

@@ -48,6 +48,8 @@ export { cloneLibrary, initLibrary, isFree, remoteBranches, type RemoteBranches 
 export { wrongUrl, type GitOptions, type GitProgress } from "../library/git.ts";
 export { Repository } from "../library/repository.ts";
 export type { FileState, Operation, RepositoryStatus } from "../library/repositoryState.ts";
+export { openedIn, openedPlaces, unsealedIn } from "../library/secretRules.ts";
+export { placeOf } from "../library/layout.ts";
 export { createFromStarter } from "../library/starter.ts";
 export type { JoinOutcome, PullOutcome } from "../library/syncing.ts";
 export { findDevContainers } from "../workspace/devContainer.ts";

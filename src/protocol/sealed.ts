@@ -37,18 +37,44 @@ export function replaceMarks(text: string, replacement: (mark: Mark, whole: stri
   return result + text.slice(last);
 }
 
-/** Whether a value as a whole is one that only its key can read. */
+/** Whether a value holds something that only its key can read, also where that is broken. */
 export function isSealed(value: string): boolean {
-  return /^\s*<encrypted\s/.test(value);
+  return /<encrypted\s+v=/.test(value);
 }
 
-/** The string that is a value in a JSON text at a place: where its quotes are, and what it says. */
-export function jsonStringAt(text: string, offset: number): { start: number; end: number; value: string } | undefined {
-  for (const { index: start, 0: literal } of text.matchAll(/"(?:[^"\\]|\\.)*"/g)) {
+/** Where encrypted values are in a text of any kind: in code and JSON the quotes of their tags are escaped. */
+export function sealedIn(text: string): { start: number; end: number }[] {
+  const found = text.matchAll(/<encrypted\s+v=\\?["'][^"'\\]*\\?["']>[^<]*<\/encrypted>/g);
+  return [...found].map(({ index, 0: whole }) => ({ start: index, end: index + whole.length }));
+}
+
+/** A text of JSON that is a value: where its quotes are, and what it says. */
+export interface JsonString {
+  start: number;
+  end: number;
+  value: string;
+}
+
+/** The strings that are values in a JSON text, which may have comments. */
+export function jsonStrings(text: string): JsonString[] {
+  const found = text.matchAll(/\/\/[^\n]*|\/\*[\s\S]*?\*\/|"(?:[^"\\\n]|\\.)*"/g);
+  return [...found].flatMap(({ index: start, 0: literal }) => {
     const end = start + literal.length;
-    if (offset < start || offset > end) continue;
-    const isKey = /^\s*:/.test(text.slice(end));
-    return isKey ? undefined : { start, end, value: JSON.parse(literal) as string };
+    const value = literal.startsWith('"') && !/^\s*:/.test(text.slice(end, end + 100)) ? unescaped(literal) : undefined;
+    return value === undefined ? [] : [{ start, end, value }];
+  });
+}
+
+/** What a string of JSON says; undefined where it is none. */
+function unescaped(literal: string): string | undefined {
+  try {
+    return JSON.parse(literal) as string;
+  } catch {
+    return undefined;
   }
-  return undefined;
+}
+
+/** The string that is a value in a JSON text at a place. */
+export function jsonStringAt(text: string, offset: number): JsonString | undefined {
+  return jsonStrings(text).find(({ start, end }) => start <= offset && offset <= end);
 }

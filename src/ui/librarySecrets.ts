@@ -1,6 +1,6 @@
 import * as vscode from "vscode";
 import { describeError, OpenAgentError } from "../base/errors.ts";
-import { isSealed, jsonStringAt, marksIn } from "../protocol/sealed.ts";
+import { isSealed, jsonStringAt, marksIn, sealedIn } from "../protocol/sealed.ts";
 import type { App } from "./app.ts";
 import type { Handler } from "./commands.ts";
 import type { Library } from "./library.ts";
@@ -92,7 +92,21 @@ function valueAtCursor(library: Library): Found {
     const found = jsonStringAt(all, at);
     if (!found)
       throw new OpenAgentError("invalid_input", "Put the cursor into the text of a value, between its quotes.");
-    return { ...base, range: range(found.start, found.end), text: found.value, written: JSON.stringify };
+    const [from, to] = [document.offsetAt(selection.start), document.offsetAt(selection.end)];
+    const part = document.getText(selection);
+    const isPart = from > found.start && to < found.end && part !== "" && !part.includes("\\");
+    if (isPart && !isSealed(part))
+      return { ...base, range: selection, text: part, written: (text) => JSON.stringify(text).slice(1, -1) };
+    // A value may be encrypted in part: that part then, and of several the one at the cursor.
+    const marks = marksIn(found.value).filter(({ version }) => version !== undefined);
+    const index = sealedIn(all.slice(found.start, found.end)).findIndex(({ end }) => at <= found.start + end);
+    const { start, end } = marks[Math.max(0, index)] ?? { start: 0, end: found.value.length };
+    return {
+      ...base,
+      range: range(found.start, found.end),
+      text: found.value.slice(start, end),
+      written: (text) => JSON.stringify(found.value.slice(0, start) + text + found.value.slice(end)),
+    };
   }
   const mark = marksIn(all).find(({ start, end }) => start <= at && at <= end);
   if (mark) {
@@ -110,12 +124,31 @@ async function replace({ editor, range, version, written }: Found, sealed: strin
   if (!done) throw new OpenAgentError("invalid_input", "The file has changed in the meantime. Try again.");
 }
 
+/** Tells where in a document values are decrypted for missions. */
+async function openedAt({ folder }: Library, document: vscode.TextDocument): Promise<(offset: number) => boolean> {
+  const { openedIn, placeOf } = await import("../orchestrator/index.ts");
+  const { fsPath: path } = document.uri;
+  const place = placeOf(folder, path);
+  return place ? openedIn(place, path, document.getText()) : () => isMarkdown(document);
+}
+
+/** @throws OpenAgentError `invalid_input` where missions would get the encrypted text */
+async function requireOpened(library: Library, { editor: { document }, range }: Found): Promise<void> {
+  const isOpened = await openedAt(library, document);
+  if (isOpened(document.offsetAt(range.start))) return;
+  const { openedPlaces } = await import("../orchestrator/index.ts");
+  throw new OpenAgentError("invalid_input", `Nothing would open the encrypted value here. ${openedPlaces}`);
+}
+
 async function encryptValue(app: App, library: Library): Promise<void> {
   const found = valueAtCursor(library);
   if (isSealed(found.text))
     throw new OpenAgentError("invalid_input", "This value is encrypted already. “Reveal Encrypted Value” shows it.");
   if (found.text === "") throw new OpenAgentError("invalid_input", "There is nothing to encrypt.");
-  await replace(found, await app.run("sealValue", { value: found.text }));
+  await requireOpened(library, found);
+  const isMarked = marksIn(found.text).length > 0;
+  const sealed = isMarked ? app.run("sealMarks", { text: found.text }) : app.run("sealValue", { value: found.text });
+  await replace(found, await sealed);
 }
 
 async function revealValue(app: App, library: Library): Promise<void> {
@@ -166,9 +199,9 @@ function editMasked(value: string): Promise<string | undefined> {
   });
 }
 
-/** Encrypts what is marked in a Library's Markdown when it is saved, and dims what is encrypted. */
+/** Encrypts what is marked in a Library's files when they are saved, and dims what is encrypted. */
 export function protectSecrets(app: App, library: Library): vscode.Disposable {
-  const sealing = new Sealing(app);
+  const sealing = new Sealing(app, library);
   return vscode.Disposable.from(
     vscode.workspace.onWillSaveTextDocument((save) => {
       if (library.has(save.document.uri) && isMarked(save.document)) save.waitUntil(sealing.edits(save.document));
@@ -187,33 +220,36 @@ function isMarkdown({ fileName }: vscode.TextDocument): boolean {
 }
 
 function isMarked(document: vscode.TextDocument): boolean {
-  return isMarkdown(document) && marksIn(document.getText()).some(({ version }) => version === undefined);
+  return (isMarkdown(document) || document.fileName.endsWith(".json")) && document.getText().includes("<encrypted>");
 }
 
 class Sealing {
   readonly #app: App;
-  /** The user was told that there is no key. */
-  #told = false;
+  readonly #library: Library;
+  /** The documents whose values the user was told to be saved as they are. */
+  readonly #told = new Set<string>();
 
-  constructor(app: App) {
+  constructor(app: App, library: Library) {
     this.#app = app;
+    this.#library = library;
   }
 
-  /** What encrypts the marked values of a document; nothing where that cannot be done, which the user is told of once. */
+  /** What encrypts the marked values of a document; nothing where that cannot be done, of which the user is told once. */
   async edits(document: vscode.TextDocument): Promise<vscode.TextEdit[]> {
     try {
+      const { unsealedIn } = await import("../orchestrator/index.ts");
+      const isOpened = await openedAt(this.#library, document);
       const text = document.getText();
-      const sealed = await this.#app.run("sealMarks", { text });
+      const pieces = unsealedIn(document.fileName, text).filter(({ start }) => isOpened(start));
+      const sealed = await Promise.all(pieces.map((piece) => this.#app.run("sealMarks", { text: piece.text })));
+      this.#told.delete(document.uri.toString());
       if (document.getText() !== text) return [];
-      const after = marksIn(sealed);
-      return marksIn(text).flatMap(({ start, end, version }, index) => {
-        const now = after[index];
-        if (version !== undefined || !now) return [];
+      return pieces.map(({ start, end, written }, index) => {
         const range = new vscode.Range(document.positionAt(start), document.positionAt(end));
-        return [vscode.TextEdit.replace(range, sealed.slice(now.start, now.end))];
+        return vscode.TextEdit.replace(range, written(sealed[index] ?? ""));
       });
     } catch (error) {
-      this.#tell(error);
+      this.#tell(document, error);
       return [];
     }
   }
@@ -226,11 +262,12 @@ class Sealing {
     if (await vscode.workspace.applyEdit(all)) await document.save();
   }
 
-  #tell(error: unknown): void {
-    this.#app.log.warn(`Marked values were saved as they are: ${describeError(error)}`);
-    if (this.#told) return;
-    this.#told = true;
-    const words = "Values that are marked to be encrypted were saved as they are.";
+  #tell({ uri }: vscode.TextDocument, error: unknown): void {
+    const file = vscode.workspace.asRelativePath(uri);
+    this.#app.log.warn(`The marked values of ${file} were saved as they are: ${describeError(error)}`);
+    if (this.#told.has(uri.toString())) return;
+    this.#told.add(uri.toString());
+    const words = `Values of ${file} that are marked to be encrypted were saved as they are.`;
     const known = error instanceof OpenAgentError ? error : new OpenAgentError("internal", describeError(error));
     void report(new OpenAgentError(known.code, `${words} ${known.message}`));
   }

@@ -1,25 +1,9 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { apply, codes, makeLibrary, problem } from "../fake/catalogue.ts";
-
-interface Case {
-  says: string;
-  code: string;
-  severity: "error" | "warning" | "information";
-  path: string;
-  text: string;
-  /** What the file is after the fix; left out where there is none. */
-  fixed?: string;
-  /** The title of the fix, if it is not the first. */
-  fix?: string;
-  others?: Readonly<Record<string, string>>;
-}
+import { codes, makeLibrary } from "../fake/catalogue.ts";
+import { json, plainKey as key, say, type Case } from "../fake/ruleCases.ts";
 
 const skill = (head: string, body = "Do it.\n") => `---\n${head}\n---\n${body}`;
 const good = skill("name: good\ndescription: Good.");
-const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
-const key = "sk-proj-abcdefghijklmnopqrstuvwx";
 
 const cases: readonly Case[] = [
   {
@@ -350,25 +334,7 @@ const cases: readonly Case[] = [
 ];
 
 describe("The rules of a Library", () => {
-  for (const { says, code, severity, path, text, fixed, fix, others } of cases)
-    it(`say: ${says}${fixed === undefined ? "" : ", and put it right"}`, () => {
-      const catalogue = makeLibrary({ [path]: text, ...others });
-      const found = problem(catalogue, code);
-      assert.equal(found.severity, severity);
-      assert.equal(found.path, join(catalogue.root, path));
-      assert.ok(found.start <= found.end && found.end <= text.length);
-      assert.match(found.message, /^\S.*\.$/s);
-      assert.ok(!found.message.includes(key));
-      const chosen = fix === undefined ? found.fixes[0] : found.fixes.find(({ title }) => title === fix);
-      assert.equal(chosen === undefined, fixed === undefined, found.fixes.map(({ title }) => title).join());
-      if (!chosen) return;
-      apply(catalogue, chosen);
-      assert.equal(readFileSync(join(catalogue.root, path), "utf8"), fixed);
-      assert.deepEqual(
-        codes(catalogue).filter((one) => one.startsWith(`${code} `)),
-        [],
-      );
-    });
+  for (const one of cases) say(one);
 
   it("find nothing wrong in what is right", () => {
     const catalogue = makeLibrary({
@@ -387,11 +353,18 @@ describe("The rules of a Library", () => {
         "description: x\nmode: subagent\nmodel:\ntemperature: 0.2\npermission:\n  edit: deny\n  bash:\n    '*': ask",
       ),
       "agent/all.md": skill("permission: allow\nrules:\n- r"),
+      "rule/keys.md":
+        "A key is as sk-xxxxxxxxxxxxxxxxxxxxxxxx, ghp_your_token_goes_here_0123456789 or AKIAIOSFODNN7EXAMPLE; " +
+        "it begins with sk-, and -----BEGIN PRIVATE KEY----- is how the others do. A sk-learn-pipeline-with-many-steps.\n",
       "rule/r.md": "---\n\nA line across the page before it.\n",
       "tool/t.ts": "/** Adds. */\nexport default {}\n",
       "mcp/servers.json": json({
         a: { type: "local", command: ["x"], env: { TOKEN: "{env:TOKEN}", KEY_FILE: "/etc/key" }, enabled: false },
-        b: { type: "remote", url: "https://example.org/mcp", headers: { Authorization: "Bearer {env:B}" } },
+        b: {
+          type: "remote",
+          url: "https://example.org/mcp?key={env:A}&a=b",
+          headers: { Authorization: "Bearer {env:B}" },
+        },
       }),
       "plugins.json": json({ a: { package: "x@1", ui: { label: "A" } } }),
       "workspace-template/t.json": json({
@@ -419,6 +392,7 @@ describe("The rules of a Library", () => {
         "agents/all: ",
         "agents/nested/a: x",
         "tools/t: Adds.",
+        "rules/keys: ",
         "rules/r: ",
         "mcps/a: ",
         "mcps/b: ",

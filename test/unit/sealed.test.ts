@@ -150,6 +150,78 @@ describe("a Library with encrypted values", () => {
     assert.deepEqual(readTemplate(root, "web", key).secrets, { TOKEN: "hush-6" });
   });
 
+  it("opens them wherever they are in a text of a server or a template, and gives no part of one that does not open", () => {
+    const url = `https://example.org/mcp?key=${seal("hush-2", key)}`;
+    writeFiles(root, {
+      "mcp/servers.json": JSON.stringify({
+        local: { command: ["x", `--token=${seal("hush-1", key)}`], args: [seal("hush-3", key)] },
+        remote: {
+          url,
+          headers: { Authorization: `Bearer ${seal("hush-4", key)}`, Other: "Bearer <encrypted>hush-5</encrypted>" },
+          oauth: { clientSecret: seal("hush-6", key) },
+        },
+        broken: { command: ["x", 'a <encrypted v="1">AAAA'] },
+      }),
+      "workspace-template/web.json": JSON.stringify({
+        env_vars: { DB: `pg://u:${seal("hush-7", key)}@h`, MODE: "dev" },
+      }),
+      "workspace-template/script.json": JSON.stringify({ init_script: `export A=${seal("hush-8", key)}` }),
+    });
+    const { servers, problems } = readServers(join(root, "mcp", "servers.json"), key);
+    assert.deepEqual(
+      servers.map(({ entry }) => entry),
+      [
+        { type: "local", command: ["x", "--token=hush-1", "hush-3"], enabled: true },
+        {
+          type: "remote",
+          url: "https://example.org/mcp?key=hush-2",
+          enabled: true,
+          headers: { Authorization: "Bearer hush-4", Other: "Bearer hush-5" },
+          oauth: { clientSecret: "hush-6" },
+        },
+      ],
+    );
+    assert.deepEqual(
+      problems.map(({ name, message }) => [name, message.startsWith("command needs your value")]),
+      [["broken", true]],
+    );
+    const closed = readServers(join(root, "mcp", "servers.json"), other);
+    assert.deepEqual([closed.servers, closed.problems.length], [[], 3]);
+    assert.deepEqual(readTemplate(root, "web", key).secrets, { DB: "pg://u:hush-7@h" });
+    const { secrets, environment } = readTemplate(root, "web", other);
+    assert.deepEqual([secrets, environment], [{ DB: undefined }, { MODE: "dev" }]);
+    assert.throws(() => readTemplate(root, "script", key), /init script .* holds an encrypted value/);
+  });
+
+  it("gives no ciphertext of files in which nothing is opened, and says so; packages of others are not looked into", () => {
+    const escaped = JSON.stringify({ token: `Bearer ${seal("hush", key)}` });
+    writeFiles(root, {
+      "skill/login/data/keys.json": escaped,
+      "skill/login/run.sh": `#!/bin/sh\necho '${seal("hush", key)}'\n`,
+      "skill/login/node_modules/x/README.md": `With ${seal("hush", other)}.\n`,
+      "tool/call.ts": `export const token = ${JSON.stringify(seal("hush", key))};\n`,
+      "plugins.json": JSON.stringify({ one: { package: seal("hush", key) }, two: { package: "two@1" } }),
+    });
+    const { parts, problems } = readLibrary(root, key);
+    const texts = parts.find(({ name }) => name === "login")?.texts ?? {};
+    assert.deepEqual(
+      [texts[join("data", "keys.json")], texts["run.sh"]],
+      ['{"token":"Bearer [needs your value]"}', "#!/bin/sh\necho '[needs your value]'\n"],
+    );
+    assert.ok(!Object.keys(texts).some((file) => file.includes("node_modules")));
+    assert.deepEqual(problems.map(({ name, given }) => `${name} ${String(given)}`).sort(), [
+      "call undefined",
+      "login true",
+      "one undefined",
+    ]);
+    assert.match(problems.find(({ name }) => name === "login")?.message ?? "", /keys\.json needs your value/);
+    assert.deepEqual(
+      parts.filter(({ kind }) => kind === "plugins").map(({ name }) => name),
+      ["two"],
+    );
+    assert.doesNotMatch(JSON.stringify(parts), /encrypted v=/);
+  });
+
   it("names what needs the user's value without the key, or with another one, and gives no ciphertext", () => {
     for (const [wrong, why] of [
       [undefined, "there is no key"],
