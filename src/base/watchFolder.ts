@@ -50,3 +50,31 @@ export function watchFolder(folder: string, onChange: () => void): Disposable {
   begin(false);
   return lifetime;
 }
+
+/** Watches folders, which may become others. */
+export class WatchedFolders implements Disposable {
+  readonly #onChange: () => void;
+  readonly #watched = new Map<string, Disposable>();
+  #ended = false;
+
+  constructor(onChange: () => void) {
+    this.#onChange = onChange;
+  }
+
+  /** Watches these folders alone. Those that are watched already go on being so. */
+  watch(folders: readonly string[]): void {
+    if (this.#ended) return;
+    for (const folder of folders)
+      if (!this.#watched.has(folder)) this.#watched.set(folder, watchFolder(folder, this.#onChange));
+    for (const [folder, watcher] of this.#watched) {
+      if (folders.includes(folder)) continue;
+      watcher.dispose();
+      this.#watched.delete(folder);
+    }
+  }
+
+  dispose(): void {
+    this.watch([]);
+    this.#ended = true;
+  }
+}

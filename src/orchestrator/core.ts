@@ -26,8 +26,9 @@ import type { CoreSettings } from "./coreSettings.ts";
 import { Desktops } from "./desktops.ts";
 import { configurationsOf, insideHost, mainHost } from "./hosts.ts";
 import { Hub } from "./hub.ts";
-import { Leader, waitingMissions } from "./leader.ts";
+import { Leader } from "./leader.ts";
 import type { SecretStore } from "./secrets.ts";
+import { placeInLine } from "./waitingMissions.ts";
 import type { Tick } from "./wire.ts";
 import { buildLogPath } from "./workspaces.ts";
 
@@ -233,8 +234,7 @@ export class Core {
 
   /** A mission's place among those that wait for others to end, from 1 on; undefined when it does not wait. */
   placeOf(missionId: string): number | undefined {
-    const index = waitingMissions(this.store).findIndex((head) => head.id === missionId);
-    return index < 0 ? undefined : index + 1;
+    return placeInLine(this.store, missionId);
   }
 
   /** To be called when a setting has changed. */

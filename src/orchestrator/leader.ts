@@ -3,7 +3,7 @@ import { Sequence, Timer } from "../base/async.ts";
 import { describeError, OpenAgentError } from "../base/errors.ts";
 import { Lifetime, type Disposable } from "../base/lifetime.ts";
 import type { Logger } from "../base/log.ts";
-import { watchFolder } from "../base/watchFolder.ts";
+import { WatchedFolders } from "../base/watchFolder.ts";
 import { libraryVersion } from "../library/version.ts";
 import type { Choices, Engine } from "../opencode/engine.ts";
 import { parentOf, sessionOf, type RawEvent } from "../opencode/normalise.ts";
@@ -29,6 +29,7 @@ import { allowedBy } from "./permissions.ts";
 import { MissionRunner } from "./missionRunner.ts";
 import type { RunnerContext } from "./runnerContext.ts";
 import { Upkeep } from "./upkeep.ts";
+import { waitingMissions } from "./waitingMissions.ts";
 import { Workspaces, type WorkspacesOptions } from "./workspaces.ts";
 
 export interface LeaderOptions {
@@ -65,6 +66,8 @@ export class Leader implements Disposable {
   readonly #syncing = new Sequence();
   /** Missions that run a turn or are about to. */
   readonly #admitted = new Set<string>();
+  /** What agents are to know comes from these. */
+  readonly #watched = this.#lifetime.add(new WatchedFolders(() => void this.sync()));
   readonly #storeRetry = this.#lifetime.add(new Timer());
   readonly #upkeep: Upkeep;
   readonly #context: RunnerContext;
@@ -138,9 +141,7 @@ export class Leader implements Disposable {
     await Promise.all([idle && this.#takeUp(mainServer, () => this.engines.main.adopt()), this.#takeUpRunning()]);
     this.#wakePending();
     if (this.#lifetime.ended) return;
-    const sync = () => void this.sync();
-    for (const folder of this.#options.configurations.folders) this.#lifetime.add(watchFolder(folder, sync));
-    sync();
+    this.#followFolders();
   }
 
   get configurations(): Configurations {
@@ -219,6 +220,12 @@ export class Leader implements Disposable {
   settingsChanged(): void {
     this.admitWaiting();
     this.#weighRequests();
+    this.#followFolders();
+  }
+
+  /** Follows the Library and the user's MCP servers, wherever the settings say that they are. */
+  #followFolders(): void {
+    this.#watched.watch(this.configurations.folders);
     void this.sync();
   }
 
@@ -487,12 +494,4 @@ export class Leader implements Disposable {
     for (const runner of this.#runners.values()) runner.dispose();
     this.#lifetime.dispose();
   }
-}
-
-/** The missions that wait for others to end, in the order in which they will run. */
-export function waitingMissions(store: Store): MissionHead[] {
-  return store
-    .listPending()
-    .filter((head) => head.waitingSince !== undefined)
-    .sort((one, other) => (one.waitingSince ?? 0) - (other.waitingSince ?? 0));
 }

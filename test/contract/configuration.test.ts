@@ -170,6 +170,24 @@ describe("what agents know", function () {
     assert.deepEqual([known.includes("release"), known.includes("deploy")], [true, false]);
   });
 
+  it("follows another Library once the settings name it, and the one before no more", async () => {
+    const settings: { library?: string } = {};
+    core = bed.core(settings);
+    await core.run("startServer", {});
+    const { folder } = await core.run("generatedConfiguration", {});
+    const rule = (name: string) => {
+      const path = join(folder, "rules", `${name}.md`);
+      return existsSync(path) ? readFileSync(path, "utf8") : undefined;
+    };
+    const other = join(bed.root, "other-library");
+    writeFiles(other, { "rule/there.md": "As it was.\n" });
+    settings.library = other;
+    core.settingsChanged();
+    await waitUntil(() => rule("there") === "As it was.\n" && rule("style") === undefined, 30_000);
+    writeFiles(other, { "rule/there.md": "As it is.\n" });
+    await waitUntil(() => rule("there") === "As it is.\n", 30_000);
+  });
+
   it("is chosen by a workspace on the host, which has its own server, environment and secrets then", async () => {
     core = bed.core();
     const folder = join(bed.root, "other");

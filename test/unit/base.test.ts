@@ -3,12 +3,13 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, statSync, writeFileSync, appendFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Backoff, Sequence, sleep } from "../../src/base/async.ts";
+import { Backoff, Sequence, sleep, waitUntil } from "../../src/base/async.ts";
 import { describeError, OpenAgentError, systemCode } from "../../src/base/errors.ts";
 import { Emitter } from "../../src/base/event.ts";
 import { readTextIfPresent, writePrivateFile } from "../../src/base/files.ts";
 import { Lifetime } from "../../src/base/lifetime.ts";
 import { followLog } from "../../src/base/logFile.ts";
+import { WatchedFolders } from "../../src/base/watchFolder.ts";
 import { endProcessGroup, isAlive, processesWith, startTimeOf } from "../../src/base/processes.ts";
 
 describe("base", () => {
@@ -92,6 +93,24 @@ describe("base", () => {
 
 describe("processes", function () {
   this.timeout(10_000);
+
+  it("watches the folders that it is given last, and no others", async () => {
+    const [one, two] = [mkdtempSync(join(tmpdir(), "watched-")), mkdtempSync(join(tmpdir(), "watched-"))];
+    let told = 0;
+    const watched = new WatchedFolders(() => told++);
+    watched.watch([one]);
+    writeFileSync(join(one, "a"), "");
+    await waitUntil(() => told === 1, 5_000);
+    watched.watch([two]);
+    // What has changed in the first would be told before.
+    writeFileSync(join(one, "b"), "");
+    await sleep(300);
+    writeFileSync(join(two, "a"), "");
+    await waitUntil(() => told > 1, 5_000);
+    assert.equal(told, 2);
+    watched.dispose();
+    watched.watch([one]);
+  });
 
   it("ends a process that swallows the first TERM, and its children", async () => {
     // As OpenCode does while it installs packages in the background.
