@@ -52,8 +52,8 @@ export function renameRoutes(core: Core): Hono {
       return context.json({ success: false, changes: [], warnings: [], error: describeError(error) }, 400);
     }
     const workspaces = core.workspaces().workspaces.flatMap((one) => {
-      const selection = selectionWith(one, kind, name, new_name);
-      return selection ? [{ workspace: one, selection }] : [];
+      const change = changeOf(one, kind, name, new_name);
+      return change ? [{ workspace: one, change }] : [];
     });
     const changes = changesOf(
       catalogue,
@@ -67,22 +67,26 @@ export function renameRoutes(core: Core): Hono {
     );
     if (!dry_run) {
       apply(catalogue, renaming);
-      for (const { workspace, selection } of workspaces)
-        await core.run("updateWorkspace", { workspaceId: workspace.id, selection });
+      for (const { workspace, change } of workspaces)
+        await core.run("updateWorkspace", { workspaceId: workspace.id, ...change });
     }
     return context.json({ success: true, changes, warnings: [...new Set(warnings)] });
   });
   return app;
 }
 
-/** What a workspace that names the item has chosen with its new name. */
-function selectionWith({ selection }: Workspace, kind: ItemKind, name: string, newName: string) {
+/** What changes of a workspace that names the item. */
+function changeOf({ selection, template }: Workspace, kind: ItemKind, name: string, newName: string) {
+  if (kind === "templates") return template === name ? { template: newName } : undefined;
   const part = partKinds.find((one) => one === kind);
   const names = part && selection[part];
   if (!part || !names?.includes(name)) return undefined;
   const renamed = [...new Set(names.map((one) => (one === name ? newName : one)))];
   const all = Object.entries(selection).map(([key, value]) => [key, [...value]]);
-  return { ...Object.fromEntries(all), [part]: renamed } as Partial<Record<(typeof partKinds)[number], string[]>>;
+  const selected = { ...Object.fromEntries(all), [part]: renamed } as Partial<
+    Record<(typeof partKinds)[number], string[]>
+  >;
+  return { selection: selected };
 }
 
 function shown(catalogue: Catalogue, path: string): string {
@@ -113,7 +117,7 @@ function changesOf(
       type: "update_workspace",
       workspace_id: id,
       workspace_name: name,
-      field: kind,
+      field: kind === "templates" ? "template" : kind,
     })),
   ];
 }

@@ -62,7 +62,20 @@ function checkPermissions(f: Findings, tree: Node): void {
     }
     if (value.kind === "list") f.problem(value, "error", "permission-level", levelWords("a list"));
   }
-  for (const one of used.value.entries) f.mention({ kinds: ["tools"], name: one.key, ...keyPlace(f, one) });
+  for (const one of used.value.entries) mentionTool(f, one);
+}
+
+/** A key that is the name of a tool: the Library's own, or one of an MCP server, which begins with the server's name. */
+function mentionTool(f: Findings, one: Entry): void {
+  const { start, style } = keyPlace(f, one);
+  f.mention({ kinds: ["tools"], name: one.key, ...keyPlace(f, one) });
+  const first = start + (style === "plain" ? 0 : 1);
+  for (const { index } of one.key.matchAll(/(?<=\w)_/g)) {
+    const name = one.key.slice(0, index);
+    // Where the key is written in another way, its places are others.
+    if (f.text.slice(first, first + name.length) !== name) continue;
+    f.mention({ kinds: ["mcps"], name, start: first, end: first + name.length, style: "text" });
+  }
 }
 
 const levelWords = (said: string) => `A permission is allow, ask or deny; ${said} is none of them.`;
@@ -99,7 +112,7 @@ function checkTools(f: Findings, tree: Node): void {
   const tools = entry(tree, "tools");
   if (!tools || tools.value.value === null) return;
   for (const one of tools.value.entries) {
-    f.mention({ kinds: ["tools"], name: one.key, ...keyPlace(f, one) });
+    mentionTool(f, one);
     if (typeof one.value.value !== "boolean")
       f.problem(one.value, "warning", "agent-shape", `OpenCode expects true or false for the tool “${one.key}”.`);
   }

@@ -44,14 +44,22 @@ export function rename(catalogue: Catalogue, kind: ItemKind, name: string, newNa
   const move = moveOf(item, newName);
   const isOnlyCase = newName.toLowerCase() === name.toLowerCase();
   if (move && !isOnlyCase && existsSync(move.to)) throw refuse(`There is something at ${move.to} already.`);
-  const edits = catalogue.references(kind, name).map((one) => ({ ...named(one, newName), sure: true }));
+  const edits = catalogue
+    .references(kind, name)
+    .map((one) => ({ ...named(one, newName), sure: kind !== "mcps" || !meansOther(catalogue, one) }));
   return { edits: [...edits, ...maybe(catalogue, item, newName)], ...(move && { move }) };
+}
+
+/** Whether the name of a tool that begins with a server's is another tool's as well: of the Library, or of another server. */
+function meansOther(catalogue: Catalogue, { path, start, end, name }: Reference): boolean {
+  return catalogue.referencesIn(path).some((other) => other.name !== name && other.start <= start && end <= other.end);
 }
 
 /** Words of texts for agents that are spelled as the name, but in no form that could mean nothing else. */
 function maybe(catalogue: Catalogue, { kind, name }: Item, newName: string): Renaming["edits"] {
   if (kind === "templates" || kind === "scripts" || kind === "plugins") return [];
   const escaped = name.replaceAll(/[^\w-]/g, String.raw`\$&`);
+  const ofServer = new RegExp(String.raw`(?<![\w/.@-])${escaped}(?=_\w*[a-z*])`, "g");
   // A name of one plain word is a word of the language as well.
   const pattern = /\w[-_/]\w|\d/.test(name)
     ? new RegExp(String.raw`(?<![\w/.@-])${escaped}(?![\w/-]|\.\w)`, "g")
@@ -59,7 +67,7 @@ function maybe(catalogue: Catalogue, { kind, name }: Item, newName: string): Ren
   return catalogue
     .markdown()
     .flatMap(({ path, text, mentions }) =>
-      [...text.matchAll(pattern)]
+      [...text.matchAll(pattern), ...(kind === "mcps" ? text.matchAll(ofServer) : [])]
         .map(({ index }) => ({ path, start: index, end: index + name.length, text: newName, sure: false }))
         .filter((one) => !mentions.some(({ start, end }) => start < one.end && one.start < end)),
     );

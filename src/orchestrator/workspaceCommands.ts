@@ -59,7 +59,10 @@ export const workspaceCommands = {
   createWorkspace: command(workspaceWish, (leader, input): Workspace => leader.workspaces.create(input)),
   /** What it is built of changes with its next build, what it runs with when OpenCode starts in it the next time. */
   updateWorkspace: command(
-    workspaceWish.omit({ kind: true, devContainer: true }).partial().extend({ workspaceId }),
+    workspaceWish
+      .omit({ kind: true, devContainer: true })
+      .partial()
+      .extend({ workspaceId, template: z.string().min(1).max(100).optional() }),
     async (leader, input) => {
       const { workspaceId: id, ...change } = input;
       const workspace = leader.workspaces.update(id, change);

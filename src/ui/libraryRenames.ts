@@ -1,5 +1,6 @@
 import * as vscode from "vscode";
 import { partKinds } from "../protocol/configuration.ts";
+import type { MissionHead } from "../protocol/mission.ts";
 import type { Workspace } from "../protocol/workspace.ts";
 import type { Catalogue, CommandInput, Core } from "../orchestrator/index.ts";
 import { type ItemKind, nounOf } from "../protocol/library.ts";
@@ -46,7 +47,8 @@ export class LibraryRenames implements vscode.Disposable {
     const { edits, move } = rename(catalogue, kind, name, newName);
     const label = `Rename the ${nounOf[kind]} “${name}” to “${newName}”`;
     // What needs to be confirmed is shown first, with the rest of it, and is left out unless the user ticks it.
-    const metadata = { label, needsConfirmation: false };
+    const description = this.#othersWith(kind, name);
+    const metadata = { label, needsConfirmation: false, ...(description !== "" && { description }) };
     const uncertain = { label: "Perhaps the same name", needsConfirmation: true };
     const all = workspaceEditOf(
       catalogue,
@@ -63,7 +65,7 @@ export class LibraryRenames implements vscode.Disposable {
     const catalogue = await this.#library.catalogue();
     const newName = await vscode.window.showInputBox({
       title: `Rename the ${nounOf[kind]} “${name}”`,
-      prompt: promptFor(catalogue, kind, name),
+      prompt: [promptFor(catalogue, kind, name), this.#othersWith(kind, name)].join(" ").trim(),
       value: name,
       validateInput: (value) => {
         if (value !== name && catalogue.item(kind, value)) return `There is a ${nounOf[kind]} “${value}” already.`;
@@ -98,33 +100,63 @@ export class LibraryRenames implements vscode.Disposable {
     if (!vscode.workspace.isTrusted) return;
     const core = await this.#app.core();
     this.#core = core;
-    const workspaces = this.workspacesWith(kind, name).filter(() => kind !== "templates");
-    const missions =
-      kind === "agents"
-        ? core.store.list({ agent: name, limit: 1_000 }).filter((head) => head.agent === name && !head.busy)
-        : [];
+    const workspaces = this.workspacesWith(kind, name);
+    const missions = this.#missionsWith(kind, name);
+    const resting = missions.filter(({ busy }) => !busy);
+    const atWork = missions.length - resting.length;
     if (workspaces.length + missions.length === 0) return;
-    const counts = [
-      workspaces.length > 0 ? counted(workspaces.length, "workspace") : "",
-      missions.length > 0 ? counted(missions.length, "mission") : "",
-    ].filter((word) => word !== "");
-    const verb = workspaces.length + missions.length === 1 ? "names" : "name";
-    const words = `${counts.join(" and ")} still ${verb} the ${nounOf[kind]} “${name}”.`;
+    const words = stillNamed(workspaces.length, resting.length, `the ${nounOf[kind]} “${name}”`);
+    const busy =
+      atWork > 0
+        ? `${counted(atWork, "mission")} at work ${atWork === 1 ? "keeps" : "keep"} “${name}” until you choose another agent there.`
+        : "";
     const change = `Change to “${newName}”`;
-    if ((await vscode.window.showInformationMessage(words, change)) !== change) return;
-    const part = partKinds.find((one) => one === kind);
-    for (const { id: workspaceId, selection } of workspaces) {
-      const names = part && selection[part]?.map((one) => (one === name ? newName : one));
-      if (!part || !names) continue;
-      const change = { selection: { ...selection, [part]: [...new Set(names)] } } as Partial<Update>;
-      await this.#app.run("updateWorkspace", { ...change, workspaceId });
-    }
-    for (const { id: missionId } of missions) await this.#app.run("setMissionChoice", { missionId, agent: newName });
+    const offered = words === "" ? [] : [change];
+    const all = [words, busy].filter((one) => one !== "").join(" ");
+    if ((await vscode.window.showInformationMessage(all, ...offered)) !== change) return;
+    for (const workspace of workspaces)
+      await this.#app.run("updateWorkspace", renamedIn(workspace, kind, name, newName));
+    for (const { id: missionId } of resting) await this.#app.run("setMissionChoice", { missionId, agent: newName });
+    // Undoing the rename changes the Library alone: then the same is offered the other way round.
+    this.#pending.push({ kind, name: newName, newName: name, until: Date.now() + previewMs });
+  }
+
+  /** The missions whose agent an item is. */
+  #missionsWith(kind: ItemKind, name: string): MissionHead[] {
+    if (kind !== "agents" || !this.#core) return [];
+    return this.#core.store.list({ agent: name, limit: 1_000 }).filter((head) => head.agent === name);
+  }
+
+  /** What is said of those outside of the Library that name an item; nothing where there are none. */
+  #othersWith(kind: ItemKind, name: string): string {
+    if (this.workspacesWith(kind, name).length + this.#missionsWith(kind, name).length === 0) return "";
+    const who = kind === "agents" ? "Workspaces and missions" : "Workspaces";
+    return `${who} that name it are asked about afterwards: they are not in this edit, and undoing it leaves them.`;
   }
 
   dispose(): void {
     for (const one of this.#owned) one.dispose();
   }
+}
+
+/** Who names something; nothing where nobody does. */
+function stillNamed(workspaces: number, missions: number, what: string): string {
+  const counts = [
+    workspaces > 0 ? counted(workspaces, "workspace") : "",
+    missions > 0 ? counted(missions, "mission") : "",
+  ].filter((word) => word !== "");
+  if (counts.length === 0) return "";
+  return `${counts.join(" and ")} still ${workspaces + missions === 1 ? "names" : "name"} ${what}.`;
+}
+
+/** The change of a workspace that names an item. */
+function renamedIn({ id, selection }: Workspace, kind: ItemKind, name: string, newName: string): Update {
+  if (kind === "templates") return { workspaceId: id, template: newName };
+  const all = Object.entries(selection).map(([part, names]) => {
+    const renamed = part === kind ? names.map((one) => (one === name ? newName : one)) : names;
+    return [part, [...new Set(renamed)]];
+  });
+  return { workspaceId: id, selection: Object.fromEntries(all) as NonNullable<Update["selection"]> };
 }
 
 function promptFor(catalogue: Catalogue, kind: ItemKind, name: string): string {

@@ -295,6 +295,23 @@ describe("the HTTP API of the Library", function () {
     assert.deepEqual(await statuses(["DELETE", "/skill/hello"]), [200]);
   });
 
+  it("renames a template in the workspaces that were made from it", async () => {
+    writeFiles(bed.paths.library, { "workspace-template/web.json": JSON.stringify({ name: "web" }) });
+    // Another process of the user, which the server leads.
+    const core = bed.core();
+    const { workspace } = await core.run("createFromTemplate", { template: "web", name: "of-web", kind: "host" });
+    const { json } = await ask("POST", "/rename/workspace-template/web", { new_name: "site" });
+    const { changes } = json as { changes: { type: string; field?: string }[] };
+    assert.deepEqual(
+      changes.filter(({ type }) => type === "update_workspace").map(({ field }) => field),
+      ["template"],
+    );
+    assert.equal(core.workspaces().workspaces.find(({ id }) => id === workspace.id)?.template, "site");
+    await core.run("deleteWorkspace", { workspaceId: workspace.id });
+    await core.dispose();
+    assert.deepEqual(await statuses(["DELETE", "/workspace-template/site"]), [200]);
+  });
+
   it("shows the state of its repository, commits as whom the request names, syncs and pushes", async () => {
     const library = bed.paths.library;
     const git = (folder: string, ...words: string[]) =>

@@ -256,7 +256,7 @@ const linked: Readonly<Record<string, string>> = {
   "skill/wave-hand/SKILL.md": skill("wave-hand", "", "Call /release now.\n"),
   "command/release.md": "---\nagent: 'keeper' # who\n---\nAsk @keeper, load skill/wave-hand, mind the rule “house”.\n",
   "agent/keeper.md":
-    '---\n# who\ntools: # old\n  adder: false\npermission:\n  skill:\n    wave-hand: deny\nrules: [house, "house"]\n---\nRun `/release`.\n',
+    '---\n# who\ntools: # old\n  adder: false\n  files_read: true\npermission:\n  "files_*": deny # all\n  skill:\n    wave-hand: deny\nrules: [house, "house"]\n---\nRun `/release`.\n',
   "tool/adder.ts": "/** Adds. */\n",
   "rule/house.md": "The agent keeper runs /release. Not /release/x or a/release or @keeper.\n",
   "mcp/servers.json": '{\n  "files": { "type": "local", "command": ["x"] }\n}\n',
@@ -303,7 +303,7 @@ describe("Renaming an item of a Library", () => {
       const after = everything(catalogue.root);
       // “release/x”, “a/release” and “@keeper” in a rule are other things.
       const rest = after.replaceAll(/\/release\/x|a\/release|or @keeper/g, "");
-      assert.doesNotMatch(rest, new RegExp(String.raw`(?<![\w-])${name}(?![\w-])(?! #| old)`));
+      assert.doesNotMatch(rest, new RegExp(String.raw`(?<![\w-])${name}(?![a-z-])(?! #| old)`));
       assert.equal(catalogue.references(kind, newName).length, count);
       assert.deepEqual(
         codes(catalogue).filter((code) => code.startsWith("dangling")),
@@ -342,6 +342,31 @@ describe("Renaming an item of a Library", () => {
         .map(({ path, start, end }) => readFileSync(path, "utf8").slice(start - 2, end + 1));
     assert.deepEqual(unsure("greet", "hello"), [" `greet`"]);
     assert.deepEqual(unsure("wave-hand", "hello"), ["s wave-hand "]);
+  });
+
+  it("follows a server into the names of its tools, but asks where another's could be meant", () => {
+    const server = { type: "local", command: ["x"] };
+    const catalogue = makeLibrary({
+      "mcp/servers.json": JSON.stringify({ files: server, files_deep: server }),
+      "agent/keeper.md":
+        "---\npermission:\n  \"files_*\": deny\n  files_deep_read: ask\n  'files_sum': deny\n  profiles_x: ask\n---\nNot `files_read`.\n",
+      "tool/files_sum.ts": "/** Sums. */\n",
+    });
+    const { edits } = rename(catalogue, "mcps", "files", "disk");
+    const words = (isSure: boolean) =>
+      edits
+        .filter(({ sure }) => sure === isSure)
+        .map(({ path, start, end }) => readFileSync(path, "utf8").slice(start, end + 5))
+        .sort();
+    assert.deepEqual(
+      [words(true), words(false)],
+      [
+        ['"files":{"ty', 'files_*": '],
+        ["files_deep", "files_read", "files_sum'"],
+      ],
+    );
+    apply(catalogue, rename(catalogue, "mcps", "files_deep", "deep"));
+    assert.match(textOf(catalogue, "agent/keeper.md"), /^ {2}deep_read: ask$/m);
   });
 
   it("puts names in quotes that YAML would read otherwise", () => {
