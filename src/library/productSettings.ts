@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { z } from "zod";
-import { readJsonIfPresent } from "../base/files.ts";
+import { readJsonIfPresent, readTextIfPresent } from "../base/files.ts";
+import { withoutSealed } from "../protocol/sealed.ts";
 
 /** What a Library says about the agents that are offered: the original's `openagent/config.json`. */
 export interface AgentSettings {
@@ -48,4 +49,11 @@ export function readDesktopSettings(root: string): DesktopSettings {
     // It is named among the Library's problems; a desktop is not closed for it.
     return defaultDesktop;
   }
+}
+
+/** Files that plugins of OpenCode look for beside its own configuration, as the original gives them: texts by names. */
+export function readPluginFiles(root: string): Record<string, string> {
+  const name = "oh-my-opencode.json";
+  const text = readTextIfPresent(join(root, "opencode", name));
+  return text === undefined ? {} : { [name]: withoutSealed(text) };
 }

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Part, PartProblem } from "../protocol/configuration.ts";
-import { missingValue, sealedIn } from "../protocol/sealed.ts";
+import { withoutSealed } from "../protocol/sealed.ts";
 import { readFileText } from "./readText.ts";
 import { readableText, type Key } from "./sealed.ts";
 
@@ -25,13 +25,10 @@ export function readablePart(part: Part, key: Key | undefined): { part: Part; pr
       continue;
     }
     // How a value is to be written in code or data nobody knows.
-    const sealed = sealedIn(text);
-    if (sealed.length === 0) continue;
+    const open = withoutSealed(text);
+    if (open === text) continue;
     closed.push(file);
-    texts[file] = sealed.reduceRight(
-      (all, { start, end }) => all.slice(0, start) + missingValue + all.slice(end),
-      text,
-    );
+    texts[file] = open;
   }
   const { kind, name, path } = part;
   const given = Object.keys(texts).length === 0 ? part : { ...part, texts };

@@ -5,7 +5,7 @@ import { fields } from "../base/fields.ts";
 import type { Logger } from "../base/log.ts";
 import { Catalogue } from "../library/catalogue.ts";
 import { readLibrary, type Contents } from "../library/library.ts";
-import { readAgentSettings, type AgentSettings } from "../library/productSettings.ts";
+import { readAgentSettings, readPluginFiles, type AgentSettings } from "../library/productSettings.ts";
 import type { Key } from "../library/sealed.ts";
 import { changeServer, readRegistry, readServers, serversIn, writeServer } from "../library/servers.ts";
 import { configurationIn, writeConfiguration } from "../opencode/configuration.ts";
@@ -217,7 +217,8 @@ export class Configurations {
     }
     try {
       const { permission } = more;
-      const options = { folder, parts, executable, environment, toolPackage, ...(permission && { permission }) };
+      const files = readPluginFiles(this.library);
+      const options = { folder, parts, files, executable, environment, toolPackage, ...(permission && { permission }) };
       const written = await this.#writing.run(() => writeConfiguration(options));
       const { changed } = written;
       const refused = [...chosen.problems, ...written.problems];

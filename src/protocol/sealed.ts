@@ -48,6 +48,11 @@ export function sealedIn(text: string): { start: number; end: number }[] {
   return [...found].map(({ index, 0: whole }) => ({ start: index, end: index + whole.length }));
 }
 
+/** A text with a sign in the place of each of them, which says that it cannot be decrypted. */
+export function withoutSealed(text: string): string {
+  return sealedIn(text).reduceRight((all, { start, end }) => all.slice(0, start) + missingValue + all.slice(end), text);
+}
+
 /** A text of JSON that is a value: where its quotes are, and what it says. */
 export interface JsonString {
   start: number;

@@ -170,6 +170,21 @@ describe("what agents know", function () {
     assert.deepEqual([known.includes("release"), known.includes("deploy")], [true, false]);
   });
 
+  it("has what the Library holds for a plugin beside OpenCode's own configuration, without ciphertext", async () => {
+    const path = "opencode/oh-my-opencode.json";
+    const sealed = JSON.stringify(seal("hush", parseKey(newKey())));
+    writeFiles(bed.paths.library, { [path]: `{ "agents": {}, "key": ${sealed} } // as it is\n` });
+    core = bed.core();
+    await core.run("startServer", {});
+    const { folder } = await core.run("generatedConfiguration", {});
+    const settings = join(folder, "oh-my-opencode.json");
+    assert.equal(readFileSync(settings, "utf8"), '{ "agents": {}, "key": "[needs your value]" } // as it is\n');
+    writeFiles(bed.paths.library, { [path]: "{}" });
+    await waitUntil(() => readFileSync(settings, "utf8") === "{}", 30_000);
+    rmSync(join(bed.paths.library, path));
+    await waitUntil(() => !existsSync(settings), 30_000);
+  });
+
   it("follows another Library once the settings name it, and the one before no more", async () => {
     const settings: { library?: string } = {};
     core = bed.core(settings);
