@@ -14,6 +14,7 @@ import {
   land,
   listItems,
   migrateFolders,
+  paramsOf,
   parseFrontMatter,
   readItem,
   readSkillFile,
@@ -170,17 +171,6 @@ function headOf(text: string): Head {
     // Who asks for the text sees what is wrong with it.
     return {};
   }
-}
-
-/** The original's: a name, or what is known of it. */
-function paramsOf(value: unknown): object[] {
-  const all: unknown[] = Array.isArray(value) ? value : [];
-  return all.flatMap((one) => {
-    if (typeof one === "string") return [{ name: one, required: true }];
-    const { name, required = true, description } = fields(one);
-    if (typeof name !== "string") return [];
-    return [{ name, required: required !== false, ...(typeof description === "string" && { description }) }];
-  });
 }
 
 function agentFields({ model, tools, permissions, permission, rules }: Head): object {

@@ -40,7 +40,7 @@ export interface CommandChoice {
   name: string;
   description: string;
   source: "command" | "mcp" | "skill";
-  /** Names of its arguments, such as `$1` and `$ARGUMENTS`. */
+  /** Names of its arguments, such as `$1` and `$ARGUMENTS`, or as the Library names them: `<needed>`, `[other]`. */
   hints: string[];
   /** Runs shell lines before its message is made, which may take any time. */
   runsShell: boolean;

@@ -9,6 +9,7 @@ import { openRequests, permissionModes, ruleScopes } from "../protocol/permissio
 import type { Choices, CommandChoice, LoginAttempt, Provider } from "../opencode/engine.ts";
 import { checkAttachments } from "./attachments.ts";
 import { resumeInCleanWorkspace, uncleanFiles, type CleanReport, type UncleanFiles } from "./cleanWorkspace.ts";
+import { withParams } from "./commandHints.ts";
 import { compactMission } from "./compaction.ts";
 import type { Changes, RevertReport } from "../protocol/changes.ts";
 import { command, type Command } from "./command.ts";
@@ -227,7 +228,7 @@ export const commands = {
     z.object({ directory, missionId: missionId.optional() }),
     async (leader, { directory: path, missionId: id }): Promise<CommandChoice[]> => {
       const engine = id === undefined ? leader.engineFor(path) : leader.engineOf(leader.store.head(id));
-      return (await engine).commands(path);
+      return withParams(await (await engine).commands(path), (await leader.configurations.all()).parts);
     },
   ),
   providers: command(z.object({ directory }), async (leader, input): Promise<Provider[]> => {

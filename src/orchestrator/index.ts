@@ -10,6 +10,7 @@ export { gitSource } from "../library/gitSource.ts";
 export { gather, land, type Candidate, type Gathered, type ImportSource } from "../library/importing.ts";
 export { shareFolder, sharedName, shareItem, type Shared } from "../library/sharing.ts";
 export { parseFrontMatter } from "../library/frontMatter.ts";
+export { paramsOf } from "../library/params.ts";
 export {
   deleteItem,
   deleteSkillFile,

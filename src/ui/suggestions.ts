@@ -114,6 +114,7 @@ export class Suggestions {
 
 /** `$1` and `$ARGUMENTS`, as a person would say it. */
 function hintWord(hint: string): string {
+  if (/^[<[]/.test(hint)) return hint;
   return hint === "$ARGUMENTS" ? "[arguments]" : `[${hint.replace(/^\$/, "")}]`;
 }
 

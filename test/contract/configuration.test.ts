@@ -81,6 +81,8 @@ describe("what agents know", function () {
       ["deploy", "greeting", "farewell"].filter((name) => !known.includes(name)),
       [],
     );
+    const listed = await core.run("commands", { directory: bed.project });
+    assert.deepEqual(listed.find(({ name }) => name === "deploy")?.hints, ["<target>"]);
     const { agents } = await core.run("choices", { directory: bed.project });
     assert.ok(agents.some(({ name, description }) => name === "reviewer" && description === "Reviews."));
     const greet = join(folder, "skills", "greeting", "scripts", "greet.sh");

@@ -18,6 +18,7 @@ import { complete } from "../../src/library/completing.ts";
 import { hover } from "../../src/library/hovering.ts";
 import { readLibrary } from "../../src/library/library.ts";
 import { rename } from "../../src/library/renaming.ts";
+import { withParams } from "../../src/orchestrator/commandHints.ts";
 import { apply, codes, makeLibrary, problem } from "../fake/catalogue.ts";
 import { brokenItems, usableItems, writeFiles } from "../fake/library.ts";
 
@@ -99,6 +100,25 @@ describe("The catalogue of a Library", () => {
     assert.equal(hover(catalogue, path, text.indexOf("`a`") + 1)?.title, "skill a");
     assert.match(hover(catalogue, path, text.indexOf("model") + 1)?.words ?? "", /provider\/model/);
     assert.equal(hover(catalogue, path, text.indexOf("The") + 1), undefined);
+  });
+
+  it("names the arguments of its own commands, not of others' by their names", () => {
+    const command = "---\ndescription: Ships.\nparams: [where, {name: when, required: false}]\n---\n";
+    const { root } = makeLibrary({ "command/ship.md": command, "command/plain.md": "Go.\n" });
+    const choice = (name: string, description: string, source: "command" | "skill" = "command") => {
+      return { name, description, source, hints: ["$ARGUMENTS"], runsShell: false };
+    };
+    const hintsOf = (one: ReturnType<typeof choice>) => withParams([one], readLibrary(root).parts)[0]?.hints.join(" ");
+    assert.deepEqual(
+      [
+        choice("ship", "Ships."),
+        choice("ship", "The project's."),
+        choice("ship", "Ships.", "skill"),
+        choice("plain", ""),
+        choice("other", ""),
+      ].map(hintsOf),
+      ["<where> [when]", "$ARGUMENTS", "$ARGUMENTS", "$ARGUMENTS", "$ARGUMENTS"],
+    );
   });
 
   it("completes in texts that do not parse", () => {
