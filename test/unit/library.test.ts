@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import {
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -12,7 +11,6 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
-import fc from "fast-check";
 import { Catalogue } from "../../src/library/catalogue.ts";
 import { complete } from "../../src/library/completing.ts";
 import { hover } from "../../src/library/hovering.ts";
@@ -20,6 +18,7 @@ import { readLibrary } from "../../src/library/library.ts";
 import { rename } from "../../src/library/renaming.ts";
 import { withParams } from "../../src/orchestrator/commandHints.ts";
 import { apply, codes, makeLibrary, problem } from "../fake/catalogue.ts";
+import { linked } from "../fake/linkedLibrary.ts";
 import { brokenItems, usableItems, writeFiles } from "../fake/library.ts";
 
 const skill = (name: string, more = "", body = "Do it.\n") =>
@@ -265,28 +264,6 @@ describe("A Library that means harm, or had an accident,", () => {
   });
 });
 
-/** One item of each kind, all of which name each other. */
-const linked: Readonly<Record<string, string>> = {
-  "skill/greet/SKILL.md": skill(
-    "greet",
-    "x-own: 1 # ours\n",
-    "Then the `wave-hand` skill. [Words](../wave-hand/words.md)\n",
-  ),
-  "skill/greet/references/more.md": "See [waving](../../wave-hand/SKILL.md) and `../scripts/x`.\n",
-  "skill/wave-hand/SKILL.md": skill("wave-hand", "", "Call /release now.\n"),
-  "command/release.md": "---\nagent: 'keeper' # who\n---\nAsk @keeper, load skill/wave-hand, mind the rule “house”.\n",
-  "agent/keeper.md":
-    '---\n# who\ntools: # old\n  adder: false\n  files_read: true\npermission:\n  "files_*": deny # all\n  skill:\n    wave-hand: deny\nrules: [house, "house"]\n---\nRun `/release`.\n',
-  "tool/adder.ts": "/** Adds. */\n",
-  "rule/house.md": "The agent keeper runs /release. Not /release/x or a/release or @keeper.\n",
-  "mcp/servers.json": '{\n  "files": { "type": "local", "command": ["x"] }\n}\n',
-  "plugins.json": '{ "extra": { "package": "x" } }',
-  "workspace-template/web.json":
-    '{\n  "name": "web",\n  "own": true,\n  "skills": ["wave-hand", "greet"],\n  "tools": ["adder"],\n  "mcps": ["files"],\n  "plugins": ["extra"],\n  "init_scripts": ["base"]\n}\n',
-  "init-script/base/SCRIPT.sh": "# Description: Base.\n",
-  "openagent/config.json": '{ "hidden_agents": ["build", "keeper"], "default_agent": "keeper" }',
-};
-
 describe("Renaming an item of a Library", () => {
   const everything = (root: string) =>
     readdirSync(root, { recursive: true, withFileTypes: true })
@@ -394,93 +371,5 @@ describe("Renaming an item of a Library", () => {
     apply(catalogue, rename(catalogue, "rules", "a", "true"));
     assert.equal(textOf(catalogue, "agent/x.md"), '---\nrules: ["true"]\n---\n');
     assert.deepEqual(codes(catalogue), []);
-  });
-});
-
-describe("What the language layer changes", () => {
-  const comment = /#[^\n]*ours-\d+[^\n]*/g;
-  /** Heads with all that can be put right in them, in any order, with comments and unknown keys between. */
-  const piece = fc.constantFrom(
-    "name: other",
-    "description:",
-    "description: >-\n  Folded\n  words",
-    "mode: nonsense",
-    "permissions:\n  edit: deny\n  bash: sometimes",
-    "permission:\n  read: allow",
-    "tools:\n  write: false\n  adder: true",
-    "rules:\n  - hous\n  - gone # why",
-    "rules: [gone, house]",
-    "model: 'gpt'",
-    "params: [a]",
-    "agent: keepr",
-  );
-  const unclosed = fc.constantFrom("broken: [", 'broken: "', "a: b: c", "\tx: 1");
-  const head = fc
-    .tuple(
-      fc.uniqueArray(piece, { selector: (one) => one.split(":")[0], maxLength: 7 }),
-      fc.option(unclosed, { freq: 5 }),
-    )
-    .map(([pieces, broken]) =>
-      [...pieces, ...(broken === null ? [] : [broken])]
-        .map(
-          (one, index) => `# ours-${String(index)}\nx-own-${String(index)}: "kept" # ours-${String(index)}0\n${one}\n`,
-        )
-        .join(""),
-    );
-  const files = fc.record({
-    "skill/wave-hand/SKILL.md": head,
-    "agent/keeper.md": head,
-    "command/release.md": head,
-  });
-  const steps = fc.array(fc.tuple(fc.nat(), fc.nat()), { minLength: 1, maxLength: 12 });
-  const own = (text: string) => [...text.matchAll(/x-own-\d+: "kept"/g)].map(String);
-
-  it("keeps comments, unknown keys and their order, and touches no text that does not parse", function () {
-    this.timeout(120_000);
-    fc.assert(
-      fc.property(files, steps, (heads, moves) => {
-        const texts = Object.fromEntries(
-          Object.entries(heads).map(([path, text]) => [path, `---\n${text}---\nBody /release.\n`]),
-        );
-        const catalogue = makeLibrary({ ...linked, ...texts });
-        try {
-          for (const [first, second] of moves) {
-            const broken = catalogue
-              .problems()
-              .filter(({ code }) => code === "head" || code === "json" || code === "duplicate-key");
-            const before = new Map(broken.map(({ path }) => [path, readFileSync(path, "utf8")]));
-            const fixes = catalogue.problems().flatMap((one) => one.fixes);
-            const items = catalogue.items().filter(({ kind }) => kind !== "settings");
-            const item = items[second % items.length];
-            const fix = first % 3 === 0 || !item ? fixes[second % Math.max(1, fixes.length)] : undefined;
-            if (fix) apply(catalogue, fix);
-            else if (item) {
-              const newName = `new-${String(first % 1_000)}`;
-              if (catalogue.item(item.kind, newName)) continue;
-              const { edits, move } = rename(catalogue, item.kind, item.name, newName);
-              for (const { path } of edits) assert.ok(!before.has(path), `${path} does not parse`);
-              if (broken.some(({ path }) => move && path.startsWith(move.from))) continue;
-              apply(catalogue, { edits, ...(move && { move }) });
-            }
-            for (const [path, text] of before)
-              if (existsSync(path) && !fix?.edits.some((edit) => edit.path === path))
-                assert.equal(readFileSync(path, "utf8"), text);
-          }
-          const after = catalogue
-            .items()
-            .filter(({ kind }) => kind === "skills" || kind === "agents" || kind === "commands")
-            .map(({ kind, path }) => readFileSync(kind === "skills" ? join(path, "SKILL.md") : path, "utf8"));
-          for (const text of Object.values(texts)) {
-            const kept = after.find((one) => own(one).join() === own(text).join());
-            assert.ok(kept !== undefined, `Own keys of:\n${text}\nare not in:\n${after.join("\n")}`);
-            const all = after.flatMap((one) => one.match(comment) ?? []);
-            for (const one of text.match(comment) ?? []) assert.ok(all.includes(one), one);
-          }
-        } finally {
-          rmSync(catalogue.root, { recursive: true });
-        }
-      }),
-      { numRuns: 40 },
-    );
   });
 });

@@ -3,13 +3,15 @@ import { createCipheriv, createDecipheriv } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import fc from "fast-check";
 import { readLibrary } from "../../src/library/library.ts";
 import { newKey, open, openMarks, parseKey, readableText, seal, sealMarks } from "../../src/library/sealed.ts";
+import { unsealedIn } from "../../src/library/secretRules.ts";
 import { changeServer, readServers } from "../../src/library/servers.ts";
 import { readTemplate } from "../../src/library/templates.ts";
 import { LibraryKey, withLibraryKey } from "../../src/orchestrator/libraryKey.ts";
 import { fileSecrets } from "../../src/orchestrator/secrets.ts";
-import { isSealed, jsonStringAt, marksIn } from "../../src/protocol/sealed.ts";
+import { isSealed, jsonStringAt, jsonStrings, marksIn } from "../../src/protocol/sealed.ts";
 import { writeFiles } from "../fake/library.ts";
 
 const hex = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -86,6 +88,43 @@ describe("encrypted values", () => {
     const marks = (from: string) => marksIn(from).map(({ value }) => value);
     assert.equal(marks(again)[0], marks(sealed)[0]);
     assert.notEqual(marks(again)[1], marks(sealed)[1]);
+  });
+
+  it("are encrypted in JSON as in Markdown: what is marked alone, and all else stays as it is written", () => {
+    const secret = fc.string({ unit: fc.constantFrom("a", "é", '"', "\\", "\n", " ", "/", "{") });
+    const piece = fc.oneof(
+      fc.string().filter((one) => !one.includes("<")),
+      secret.map((one) => `Bearer <encrypted>${one}</encrypted>, `),
+      fc.constant(seal("before", other)),
+    );
+    const string = fc.array(piece, { maxLength: 3 }).map((pieces) => pieces.join(""));
+    const value = fc
+      .jsonValue()
+      .chain((rest) => fc.record({ rest: fc.constant(rest), a: string, b: fc.array(string) }));
+    const comment = '// “<encrypted>it</encrypted>” isn\'t a value: "\n/* nor " is */';
+    fc.assert(
+      fc.property(value, (one) => {
+        const text = `${comment}${JSON.stringify(one, null, 1)}`;
+        const pieces = unsealedIn("x.json", text);
+        const sealed = pieces.reduceRight(
+          (all, { start, end, text: marked, written }) =>
+            all.slice(0, start) + written(sealMarks(marked, key)) + all.slice(end),
+          text,
+        );
+        assert.deepEqual(unsealedIn("x.json", sealed), []);
+        const opened = jsonStrings(sealed).reduceRight(
+          (all, { start, end, value: said }) =>
+            all.slice(0, start) +
+            (isSealed(said) ? JSON.stringify(openMarks(said, key)) : all.slice(start, end)) +
+            all.slice(end),
+          sealed,
+        );
+        assert.equal(opened, text);
+      }),
+    );
+    const markdown = "Say <encrypted>one</encrypted>, not `<encrypted>`.";
+    const [mark, ...others] = unsealedIn("x.md", markdown);
+    assert.deepEqual([mark?.text, mark?.written("1"), others], ["<encrypted>one</encrypted>", "1", []]);
   });
 
   it("are read by agents without their tags, and where they cannot be decrypted as a sign that says so", () => {
