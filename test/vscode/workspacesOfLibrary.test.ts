@@ -7,7 +7,7 @@ import * as vscode from "vscode";
 import { writeFiles } from "../fake/library.ts";
 import { driver } from "../host/driver.ts";
 import { eventually } from "../host/eventually.ts";
-import { chooseInContextMenu, closeTabs, quickInputTitled, renameSymbol } from "./steps.ts";
+import { askTool, chooseInContextMenu, closeTabs, launchUnseen, quickInputTitled, renameSymbol } from "./steps.ts";
 
 const shelf = '.pane:has(.pane-header[aria-label^="Workspaces"]) .monaco-list-row:has-text("shelf")';
 
@@ -76,5 +76,32 @@ describe("a rename in the Library", () => {
       ).map(({ command }) => command?.title);
     await eventually(titles, (found) => found.join() === "1 reference,Used in 1 workspace");
     await driver.screenshot("library-lens");
+  });
+
+  it("is offered for the missions whose agent it is, and the other way round once it is undone", async () => {
+    const missionId = await launchUnseen("[[hello]]", "reviewed");
+    await eventually(
+      () => askTool("openagent_missionStatus", { missionId }),
+      (words) => words.includes("state: finished"),
+    );
+    await vscode.commands.executeCommand("notifications.clearAll");
+    void vscode.commands.executeCommand("openAgent.chooseAgent", { missionId });
+    await quickInputTitled("Choose Agent");
+    await driver.pickQuickItem("reviewer");
+    const rename = async (name: string, newName: string) => {
+      void vscode.commands.executeCommand("openAgent.renameLibraryItem");
+      await quickInputTitled("Rename Which Item?");
+      await driver.pickQuickItem(name);
+      await quickInputTitled(`Rename the agent “${name}”`);
+      await driver.answerQuickInput(newName);
+      const asked = `.notification-list-item:has-text("1 mission still names the agent “${name}”")`;
+      await eventually(
+        () => driver.texts(asked),
+        (texts) => texts.length > 0,
+      );
+      await driver.click(`${asked} .monaco-button:has-text("Change to “${newName}”")`);
+    };
+    await rename("reviewer", "critic");
+    await rename("critic", "reviewer");
   });
 });
