@@ -128,7 +128,9 @@ describe("a user with a Library at a remote", function () {
     assert.match(readFileSync(inLibrary("skill/checking/SKILL.md"), "utf8"), /“greeting”/);
   });
 
-  it("commits and pushes, and another clone has it", async () => {
+  it("commits and pushes, which nothing did by itself, and another clone has it", async () => {
+    const commits = [scene.bed.paths.library, remote].map((folder) => git(folder, "log", "--format=%s", "main"));
+    assert.deepEqual(commits, ["Begin", "Begin"]);
     await runCommand(page, "Open Agent: Commit Library…");
     await stepTitled(page, "Commit Library (main)");
     await quickInput(page).getByText("skill/welcome/SKILL.md").first().waitFor();

@@ -13,6 +13,9 @@ const shelf = '.pane:has(.pane-header[aria-label^="Workspaces"]) .monaco-list-ro
 
 describe("a rename in the Library", () => {
   let root: string;
+  /** The settings of the workspace. */
+  let settings: vscode.Uri;
+  const shelfSettings = async () => new TextDecoder().decode(await vscode.workspace.fs.readFile(settings));
   const open = async (path: string) =>
     vscode.window.showTextDocument(await vscode.workspace.openTextDocument(vscode.Uri.file(join(root, path))));
   const setLibrary = (path: string | undefined) =>
@@ -67,8 +70,8 @@ describe("a rename in the Library", () => {
     await driver.click(`${asked} .monaco-button:has-text("Change to “house-style”")`);
     assert.ok(existsSync(join(root, "rule/house-style.md")));
     await vscode.commands.executeCommand("workbench.action.closeActiveEditor");
-    const again = async () => new TextDecoder().decode(await vscode.workspace.fs.readFile(document.uri));
-    await eventually(again, (text) => /"rules": \[\s*"house-style",\s*"other"\s*\]/.test(text));
+    settings = document.uri;
+    await eventually(shelfSettings, (text) => /"rules": \[\s*"house-style",\s*"other"\s*\]/.test(text));
     const rule = await open("rule/house-style.md");
     const titles = async () =>
       (
@@ -76,6 +79,21 @@ describe("a rename in the Library", () => {
       ).map(({ command }) => command?.title);
     await eventually(titles, (found) => found.join() === "1 reference,Used in 1 workspace");
     await driver.screenshot("library-lens");
+  });
+
+  it("leaves an item that its user then takes from a workspace, and gives back", async () => {
+    const tick = async () => {
+      void vscode.commands.executeCommand("openAgent.useLibraryItem");
+      await quickInputTitled("Use Which Item in Workspaces?");
+      await driver.pickQuickItem("house-style");
+      await quickInputTitled("Use “house-style” in Workspaces");
+      await driver.pickQuickItem("shelf");
+      await driver.press("Enter");
+    };
+    await tick();
+    await eventually(shelfSettings, (text) => /"rules": \[\s*"other"\s*\]/.test(text));
+    await tick();
+    await eventually(shelfSettings, (text) => /"rules": \[\s*"other",\s*"house-style"\s*\]/.test(text));
   });
 
   it("is offered for the missions whose agent it is, and the other way round once it is undone", async () => {
