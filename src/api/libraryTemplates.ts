@@ -96,7 +96,7 @@ async function openedValues(core: Core, values: Readonly<Record<string, string>>
   return Object.fromEntries(names.map((name, index) => [name, opened[index] ?? all[index] ?? ""]));
 }
 
-/** Encrypts the values of the names that are secret; one that was encrypted before and is the same stays as it is. */
+/** Encrypts what is secret by its name, or was encrypted before; where it is the same still it stays as it is. */
 async function sealedValues(
   core: Core,
   values: Readonly<Record<string, string>>,
@@ -105,9 +105,9 @@ async function sealedValues(
 ): Promise<Record<string, string>> {
   const known = await openedValues(core, before);
   const all = Object.entries(values).map(async ([name, value]) => {
-    if (!secret.includes(name) || value === "" || isSealed(value)) return [name, value] as const;
-    const old = before[name];
-    if (old !== undefined && isSealed(old) && known[name] === value) return [name, old] as const;
+    const old = before[name] ?? "";
+    if (!(secret.includes(name) || isSealed(old)) || value === "" || isSealed(value)) return [name, value] as const;
+    if (isSealed(old) && known[name] === value) return [name, old] as const;
     return [name, await core.run("sealValue", { value })] as const;
   });
   return Object.fromEntries(await Promise.all(all));

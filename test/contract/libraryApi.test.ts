@@ -237,6 +237,17 @@ describe("the HTTP API of the Library", function () {
     assert.deepEqual(full.env_vars, wish.env_vars);
     await ask("PUT", "/workspace-template/box", full);
     assert.deepEqual((JSON.parse(text("workspace-template", "box.json")) as typeof stored).env_vars, stored.env_vars);
+    // What is encrypted stays so without its name among the secret ones, also as a part of a value.
+    const unlisted = { env_vars: { DB: `pg://u:${seal("hush", parseKey(key))}@h` } };
+    writeFiles(bed.paths.library, { "workspace-template/unlisted.json": JSON.stringify(unlisted) });
+    const asShown = (await get("/workspace-template/unlisted")) as { env_vars: object };
+    assert.deepEqual(asShown.env_vars, { DB: "pg://u:hush@h" });
+    await ask("PUT", "/workspace-template/unlisted", asShown);
+    const kept = JSON.parse(text("workspace-template", "unlisted.json")) as typeof unlisted;
+    assert.deepEqual(kept.env_vars, unlisted.env_vars);
+    await ask("PUT", "/workspace-template/unlisted", { ...asShown, env_vars: { DB: "pg://u:other@h" } });
+    assert.doesNotMatch(text("workspace-template", "unlisted.json"), /pg:/);
+    assert.deepEqual(await statuses(["DELETE", "/workspace-template/unlisted"]), [200]);
     writeFileSync(file("workspace-template", "box.json"), "{ broken");
     assert.deepEqual(
       await statuses(
