@@ -315,6 +315,7 @@ const statuses: Partial<Record<ErrorCode, 400 | 404 | 409 | 503>> = {
   library_locked: 409,
   item_not_found: 404,
   item_exists: 409,
+  item_unreadable: 409,
   git_failed: 409,
   workspace_not_found: 404,
   workspace_not_ready: 409,

@@ -60,6 +60,7 @@ export type ErrorCode =
   | "library_locked"
   | "item_not_found"
   | "item_exists"
+  | "item_unreadable"
   | "git_failed"
   // desktops
   | "desktop_unavailable"

@@ -35,7 +35,7 @@ export function readLibrary(root: string, key?: Key, catalogue = new Catalogue(r
     });
   }
   addObstacles(contents, catalogue);
-  addServers(contents, serversIn(root), key);
+  if (!addFileProblem(contents, catalogue, "mcps")) addServers(contents, serversIn(root), key);
   addFileProblem(contents, catalogue, "plugins");
   return contents;
 }
@@ -98,7 +98,7 @@ function clause(sentence: string): string {
 function addObstacles(contents: Contents, catalogue: Catalogue): void {
   for (const { code, path, message } of catalogue.problems()) {
     const { kind, name, file } = (code === "link" || code === "unreadable" ? catalogue.placeOf(path) : undefined) ?? {};
-    if (kind === undefined || name === undefined || file !== undefined || !isPartKind(kind)) continue;
+    if (kind === undefined || !name || file !== undefined || !isPartKind(kind)) continue;
     if (!catalogue.item(kind, name)) contents.problems.push({ kind, name, path, message: clause(message) });
   }
 }
@@ -120,9 +120,10 @@ function addServers(contents: Contents, path: string, key: Key | undefined): voi
   for (const { name, message } of problems) contents.problems.push({ kind: "mcps", name, path, message });
 }
 
-/** A file of several items that cannot be read at all. */
-function addFileProblem(contents: Contents, catalogue: Catalogue, kind: "plugins"): void {
+/** A file of several items that cannot be read at all; whether it is one. */
+function addFileProblem(contents: Contents, catalogue: Catalogue, kind: "mcps" | "plugins"): boolean {
   const path = pathFor(catalogue.root, kind, "");
   const error = catalogue.problems(path).find(({ severity, item }) => severity === "error" && item === undefined);
   if (error) contents.problems.push({ kind, name: basename(path), path, message: clause(error.message) });
+  return error !== undefined;
 }

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
-import { describeError, systemCode } from "../base/errors.ts";
+import { describeError, OpenAgentError, systemCode } from "../base/errors.ts";
 
 /** What is larger is no text for agents, and is not looked into. */
 export const sizeLimit = 2 ** 20;
@@ -25,11 +25,31 @@ export function readFileText(path: string, before?: FileText): FileText | undefi
     if (size > sizeLimit) return { stamp, code: "too-large", message: "It is larger than 1 MB." };
     const bytes = readFileSync(file);
     if (!isUtf8(bytes)) return { stamp, code: "encoding", message: "It is no text in UTF-8." };
-    return { stamp, text: bytes.toString("utf8").replace(/^\uFEFF/, "") };
+    return { stamp, text: unmarked(bytes.toString("utf8")) };
   } catch (error) {
     if (["ENOENT", "ENOTDIR"].includes(systemCode(error) ?? "")) return undefined;
     return { stamp: "", code: "unreadable", message: `It cannot be read: ${describeError(error)}.` };
   } finally {
     if (file !== undefined) closeSync(file);
+  }
+}
+
+/** A text without the mark of its encoding, which some editors put before it. */
+export function unmarked(text: string): string {
+  return text.replace(/^\uFEFF/, "");
+}
+
+/**
+ * What a file of JSON of a Library says, read as it is when its problems are looked for; undefined where there is none.
+ * @throws OpenAgentError `invalid_input`, which names the file, when it cannot be read or does not parse
+ */
+export function readJsonFile<T>(path: string, parse: (value: unknown) => T): T | undefined {
+  const file = readFileText(path);
+  if (!file) return undefined;
+  if ("code" in file) throw new OpenAgentError("invalid_input", `${path} cannot be used: ${file.message}`, { path });
+  try {
+    return parse(JSON.parse(file.text));
+  } catch (error) {
+    throw new OpenAgentError("invalid_input", `${path} does not parse: ${describeError(error)}`, { path }, error);
   }
 }

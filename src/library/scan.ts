@@ -1,5 +1,5 @@
 import { itemKinds, type ItemKind } from "../protocol/library.ts";
-import { lstatSync, readdirSync, realpathSync, type Dirent } from "node:fs";
+import { readdirSync, realpathSync, type Dirent } from "node:fs";
 import { join, relative } from "node:path";
 import { describeError, systemCode } from "../base/errors.ts";
 import { isWithin } from "../base/paths.ts";
@@ -48,7 +48,6 @@ export function scan(root: string): Scan {
 /** Whether something is there, and in the Library. */
 function isUsable(found: Scan, root: string, path: string, place: Place): boolean {
   try {
-    if (!lstatSync(path).isSymbolicLink()) return true;
     if (isWithin(realpathSync(root), realpathSync(path))) return true;
     found.obstacles.push({ path, place, code: "link", message: "It is a link that leads out of the Library." });
     return false;

@@ -1,8 +1,10 @@
 import { z } from "zod";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { describeError, OpenAgentError } from "../base/errors.ts";
-import { privateFolder, readJsonIfPresent, writePrivateFile } from "../base/files.ts";
+import { writePrivateFile } from "../base/files.ts";
 import type { ServerScope } from "../protocol/configuration.ts";
+import { readJsonFile } from "./readText.ts";
+import { jsonOver, writeJson } from "./rewriting.ts";
 import { valueOf, type Key } from "./sealed.ts";
 
 /** An MCP server as it is written down, and what OpenCode is to be told of it. */
@@ -146,21 +148,31 @@ export function serversIn(library: string): string {
 }
 
 /**
- * Adds, replaces or (undefined) deletes a server. The others stay as they are.
+ * Adds, replaces or (undefined) deletes a server of the user's own list, which nobody else may read. The others stay as
+ * they are.
  * @throws OpenAgentError `invalid_input` when the file does not parse, or the server is none
  */
 export function writeServer(path: string, name: string, value: Record<string, unknown> | undefined): void {
   if (value) requireServer(name, value);
   const { [name]: _, ...others } = readAll(path);
-  privateFolder(dirname(path));
-  writePrivateFile(path, `${JSON.stringify({ ...others, ...(value && { [name]: value }) }, null, 2)}\n`);
+  writePrivateFile(path, jsonOver(path, { ...others, ...(value && { [name]: value }) }));
 }
 
-/** Changes some keys of a server. Throws as `writeServer`. */
-export function changeServer(path: string, name: string, change: Record<string, unknown>): void {
-  writeServer(path, name, { ...(Object(readAll(path)[name]) as object), ...change });
+/**
+ * Changes some keys of a server, and nothing else in the file. Throws as `writeServer`.
+ * @param library the Library whose file it is, and out of which it may not lead; of the user's own list none
+ */
+export function changeServer(path: string, name: string, change: Record<string, unknown>, library?: string): void {
+  const all = readAll(path);
+  const value = { ...(Object(all[name]) as object), ...change };
+  if (library === undefined) {
+    writeServer(path, name, value);
+    return;
+  }
+  requireServer(name, value);
+  writeJson(library, path, { ...all, [name]: value });
 }
 
 function readAll(path: string): Record<string, unknown> {
-  return readJsonIfPresent(path, (value) => z.record(z.string(), z.unknown()).parse(value)) ?? {};
+  return readJsonFile(path, (value) => z.record(z.string(), z.unknown()).parse(value)) ?? {};
 }

@@ -1,9 +1,9 @@
 import { type ItemKind } from "../protocol/library.ts";
-import { modify } from "jsonc-parser";
 import { OpenAgentError } from "../base/errors.ts";
 import type { TextEdit } from "./analysis.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { pathFor } from "./layout.ts";
+import { pieceOf } from "./rewriting.ts";
 import { readJson } from "./tree.ts";
 
 /**
@@ -21,11 +21,8 @@ export function editsOfShared(
   const { tree, errors } = readJson(text);
   if (text.trim() !== "" && (tree?.kind !== "map" || errors.length > 0))
     throw new OpenAgentError("invalid_input", `${path} does not parse, so it is not changed. Mend it first.`, { path });
-  const formattingOptions = { tabSize: 2, insertSpaces: true, eol: text.includes("\r\n") ? "\r\n" : "\n" };
-  return modify(text, [name], value, { formattingOptions }).map(({ offset, length, content }) => ({
-    path,
-    start: offset,
-    end: offset + length,
-    text: content,
-  }));
+  if (text.trim() === "")
+    return [{ path, start: 0, end: text.length, text: `${JSON.stringify({ [name]: value }, null, 2)}\n` }];
+  const piece = pieceOf(text, { at: [name], to: value });
+  return piece ? [{ path, ...piece }] : [];
 }

@@ -1,11 +1,14 @@
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { describeError, OpenAgentError } from "../base/errors.ts";
-import { readJsonIfPresent, readTextIfPresent, writePrivateFile } from "../base/files.ts";
+import { readTextIfPresent } from "../base/files.ts";
 import type { Selection } from "../protocol/configuration.ts";
 import { isSealed } from "../protocol/sealed.ts";
 import { distros, type Distro } from "../protocol/workspace.ts";
+import { requireWithin } from "./items.ts";
+import { readJsonFile, unmarked } from "./readText.ts";
+import { writeJson } from "./rewriting.ts";
 import { valueOf, type Key } from "./sealed.ts";
 
 /** What a workspace can begin as. */
@@ -101,24 +104,25 @@ function initScriptOf(root: string, { init_scripts, init_script }: z.output<type
   const fragments = (init_scripts ?? []).map((name) => {
     const text = namePattern.test(name) ? readTextIfPresent(join(root, "init-script", name, "SCRIPT.sh")) : undefined;
     if (text === undefined) throw new OpenAgentError("invalid_input", `The Library has no init script “${name}”.`);
-    return text;
+    return unmarked(text);
   });
   return [...fragments, init_script ?? ""].filter((text) => text.trim() !== "").join("\n");
 }
 
 /**
  * Writes a template. What a file of this name holds besides is kept. Of secrets only the names are written.
- * Throws `invalid_input` where there is one already that is not to be replaced, or does not parse.
+ * Throws `invalid_input` where there is one already that is not to be replaced, or does not parse, and where a link
+ * leads out of the Library.
  */
 export function writeTemplate(root: string, template: Template, replace: boolean): void {
   const path = pathOf(root, template.name);
+  requireWithin(root, path);
   const before = readRaw(path);
   if (before && !replace)
     throw new OpenAgentError("invalid_input", `There is a workspace template “${template.name}” already.`, { path });
   const { name, description, distro, packages, initScript, network, environment, secrets, selection } = template;
   const { init_scripts: _, ...kept } = before ?? {};
-  mkdirSync(folderOf(root), { recursive: true });
-  const text = {
+  writeJson(root, path, {
     ...kept,
     name,
     ...(description !== undefined && { description }),
@@ -129,8 +133,7 @@ export function writeTemplate(root: string, template: Template, replace: boolean
     encrypted_keys: Object.keys(secrets),
     init_script: initScript ?? "",
     shared_network: network === "host",
-  };
-  writePrivateFile(path, `${JSON.stringify(text, null, 2)}\n`);
+  });
 }
 
 function pathOf(root: string, name: string): string {
@@ -139,5 +142,5 @@ function pathOf(root: string, name: string): string {
 }
 
 function readRaw(path: string): z.output<typeof templateShape> | undefined {
-  return readJsonIfPresent(path, (value) => templateShape.parse(value));
+  return readJsonFile(path, (value) => templateShape.parse(value));
 }

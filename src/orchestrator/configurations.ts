@@ -127,7 +127,7 @@ export class Configurations {
   async enableServer(name: string, enabled: boolean): Promise<void> {
     const server = (await this.servers()).find((one) => one.name === name);
     if (!server) throw new OpenAgentError("invalid_input", `There is no MCP server “${name}”.`, { name });
-    changeServer(server.path, name, { enabled });
+    changeServer(server.path, name, { enabled }, server.own ? undefined : this.library);
   }
 
   /** All there is to choose from, wherever missions run. */

@@ -95,6 +95,7 @@ function waysOut(error: OpenAgentError): Way[] {
     case "worktree_failed":
     case "item_not_found":
     case "item_exists":
+    case "item_unreadable":
     case "desktop_unavailable":
     case "desktop_failed":
     case "desktop_busy":
