@@ -58,9 +58,39 @@ async function treeOfFiles(git: Git, also: readonly string[] = []): Promise<stri
 
 /** Files that git ignores here and that a commit holds: they would be overwritten without a word. */
 export async function ignoredIn(git: Git, commit: string): Promise<string[]> {
+  return ignoredFor(git, await git.run(["ls-tree", "-r", "--name-only", "-z", commit]));
+}
+
+/**
+ * The same for what joins two sides: a merge writes the files that the other side has changed, a rebase all of its files
+ * and then those of each commit that is only here.
+ */
+export async function ignoredBetween(git: Git, theirs: string, how: "merge" | "rebase"): Promise<string[]> {
+  const names = ["--name-only", "--no-renames", "--diff-filter=d", "-z"];
+  if (how === "rebase") {
+    const own = await git.run(["log", "--format=", "-m", ...names, `${theirs}..HEAD`]);
+    return ignoredFor(git, `${own}\0${await git.run(["ls-tree", "-r", "--name-only", "-z", theirs])}`);
+  }
+  const base = await git.ask("merge-base", "HEAD", theirs);
+  return base === undefined ? ignoredIn(git, theirs) : ignoredFor(git, await git.run(["diff", ...names, base, theirs]));
+}
+
+/** Files that git ignores and that are in the way of others: the same ones, folders of theirs, or files in their place. */
+async function ignoredFor(git: Git, names: string): Promise<string[]> {
+  const files = new Set(names.split("\0").filter((path) => path !== ""));
+  const folders = new Set([...files].flatMap(foldersOf));
   const ignored = await git.run(["ls-files", "--others", "--ignored", "--exclude-standard", "-z"]);
-  const theirs = new Set((await git.run(["ls-tree", "-r", "--name-only", "-z", commit])).split("\0"));
-  return ignored.split("\0").filter((path) => path !== "" && theirs.has(path));
+  return ignored.split("\0").filter((path) => {
+    // A repository in a folder ends with a slash.
+    const own = path.replace(/\/$/, "");
+    return own !== "" && (folders.has(own) || [own, ...foldersOf(own)].some((one) => files.has(one)));
+  });
+}
+
+/** The folders that a path with slashes lies in. */
+function foldersOf(path: string): string[] {
+  const parts = path.split("/").slice(0, -1);
+  return parts.map((_, index) => parts.slice(0, index + 1).join("/"));
 }
 
 /**

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { backUp, ignoredIn, isBetween, snapshot } from "./backup.ts";
+import { backUp, ignoredBetween, ignoredIn, isBetween, snapshot } from "./backup.ts";
 import { GitFailure, type Git } from "./git.ts";
 import { gitError } from "./gitProblem.ts";
 import {
@@ -69,8 +69,7 @@ async function distance(git: Git, theirs: string): Promise<{ ahead: number; behi
 
 async function fastForward(git: Git, theirs: string): Promise<void> {
   try {
-    const lost = await ignoredIn(git, theirs);
-    if (lost.length > 0) throw new GitFailure(`${lost.join(", ")}, which git ignores, would be overwritten by it`, 1);
+    requireKept(git, await ignoredIn(git, theirs));
     await git.run(["merge", "--ff-only", theirs]);
   } catch (error) {
     const isRefused = error instanceof GitFailure && error.words.includes("would be overwritten by");
@@ -80,9 +79,18 @@ async function fastForward(git: Git, theirs: string): Promise<void> {
   }
 }
 
+/** Refuses what would overwrite files that git ignores, and so never speaks of. */
+function requireKept(git: Git, lost: readonly string[]): void {
+  if (lost.length === 0) return;
+  const names = `${lost.slice(0, 10).join(", ")}${lost.length > 10 ? " and others" : ""}`;
+  const message = `${names} in ${git.folder}, which git ignores here, would be overwritten by what the remote has.`;
+  throw gitError("local_changes", message, "Move or rename them first, or change .gitignore and commit them.");
+}
+
 /** Merges the branch at the remote into this one. */
 export async function merge(git: Git, options: { unrelated?: boolean } = {}): Promise<JoinOutcome> {
   const { theirs } = await bothSides(git);
+  requireKept(git, await ignoredBetween(git, theirs, "merge"));
   const unrelated = options.unrelated ? ["--allow-unrelated-histories"] : [];
   return orConflicts(git, () => git.run(["merge", "--no-edit", "--ff", ...unrelated, theirs]));
 }
@@ -91,6 +99,7 @@ export async function merge(git: Git, options: { unrelated?: boolean } = {}): Pr
 export async function rebase(git: Git): Promise<JoinOutcome> {
   const { theirs, status } = await bothSides(git);
   if (status.files.some(({ state }) => state !== "untracked")) throw localChanges(git, status);
+  requireKept(git, await ignoredBetween(git, theirs, "rebase"));
   const backup = await backUp(git, "HEAD");
   const outcome = await orConflicts(git, () => git.run(["rebase", "--rebase-merges", "--no-autostash", theirs]));
   return { ...outcome, backup };
