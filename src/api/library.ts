@@ -1,10 +1,9 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { basename, join, relative, sep } from "node:path";
 import { Hono, type Context } from "hono";
 import { z } from "zod";
-import { describeError, OpenAgentError } from "../base/errors.ts";
+import { OpenAgentError } from "../base/errors.ts";
 import { fields, optionalText } from "../base/fields.ts";
-import { replaceFile } from "../base/files.ts";
 import {
   deleteItem,
   deleteSkillFile,
@@ -17,10 +16,12 @@ import {
   paramsOf,
   parseFrontMatter,
   readItem,
+  readJsonFile,
   readSkillFile,
   requireServers,
   requireWithin,
   writeItem,
+  writeJson,
   writeSkillFile,
   type Core,
   type StoredItem,
@@ -75,7 +76,7 @@ export function libraryRoutes(core: Core, directory: string): Hono {
   const settingsFile = join("opencode", "oh-my-opencode.json");
   app.route(
     "/opencode/settings",
-    fileRoutes(core, settingsFile, "OpenCode settings", settings, () => ({})),
+    fileRoutes(core, settingsFile, "OpenCode settings", settings, () => ({}), true),
   );
   const configFile = join("openagent", "config.json");
   app.route(
@@ -281,29 +282,26 @@ async function skillJson(core: Core, name: string) {
 
 // --- files of JSON -------------------------------------------------------------------------------------------------
 
-/** A file that is asked for and written as a whole. */
-function fileRoutes(core: Core, file: string, noun: string, schema: z.ZodType, absent: () => unknown): Hono {
+/** A file that is asked for and written as a whole. What stays the same in it stays as it is written. */
+function fileRoutes(
+  core: Core,
+  file: string,
+  noun: string,
+  schema: z.ZodType,
+  absent: () => unknown,
+  comments = false,
+): Hono {
   const app = new Hono();
-  const path = () => {
-    requireWithin(core.libraryFolder, join(core.libraryFolder, file));
-    return join(core.libraryFolder, file);
-  };
-  app.get("/", (context) => context.json(readJson(path(), absent) as object));
+  const path = () => join(core.libraryFolder, file);
+  app.get("/", (context) => {
+    requireWithin(core.libraryFolder, path());
+    return context.json((readJsonFile(path(), (value) => value, comments) ?? absent()) as object);
+  });
   app.put("/", async (context) => {
-    const value = await body(context, schema);
-    replaceFile(path(), `${JSON.stringify(value, null, 2)}\n`);
+    writeJson(core.libraryFolder, path(), await body(context, schema), comments);
     return context.text(`${noun} saved successfully`);
   });
   return app;
-}
-
-function readJson(path: string, absent: () => unknown): unknown {
-  if (!existsSync(path)) return absent();
-  try {
-    return JSON.parse(readFileSync(path, "utf8")) as unknown;
-  } catch (error) {
-    throw new OpenAgentError("invalid_input", `${path} does not parse: ${describeError(error)}`, { path });
-  }
 }
 
 const productConfig = z.looseObject({
@@ -321,7 +319,7 @@ const defaults: z.output<typeof productConfig> = {
 /** OpenCode's agents in a folder, but for those that the Library's configuration hides. */
 async function shownAgents(core: Core, directory: string): Promise<object[]> {
   const path = join(core.libraryFolder, "openagent", "config.json");
-  const config = productConfig.safeParse(readJson(path, () => defaults));
+  const config = productConfig.safeParse(readJsonFile(path, (value) => value) ?? defaults);
   if (!config.success)
     throw new OpenAgentError("invalid_input", `${path} is no configuration: ${z.prettifyError(config.error)}`, {
       path,

@@ -1,7 +1,15 @@
 import { Hono } from "hono";
 import { z } from "zod";
-import { describeError, OpenAgentError } from "../base/errors.ts";
-import { deleteItem, listItems, readItem, writeItem, type Core } from "../orchestrator/index.ts";
+import { OpenAgentError } from "../base/errors.ts";
+import {
+  deleteItem,
+  jsonOver,
+  listItems,
+  readItem,
+  readJsonFile,
+  writeItem,
+  type Core,
+} from "../orchestrator/index.ts";
 import { isSealed } from "../protocol/sealed.ts";
 import { body } from "./body.ts";
 
@@ -50,12 +58,13 @@ export function templateRoutes(core: Core): Hono {
   app.put("/:name", async (context) => {
     const name = context.req.param("name");
     const wish = await body(context, given);
-    const isThere = listItems(core.libraryFolder, "templates").some((item) => item.name === name);
-    const before: Stored = isThere ? read(name) : {};
+    const found = listItems(core.libraryFolder, "templates").find((item) => item.name === name);
+    const before: Stored = found ? read(name) : {};
     const secret = wish.encrypted_keys ?? before.encrypted_keys ?? [];
     const env_vars = wish.env_vars && (await sealedValues(core, wish.env_vars, secret, before.env_vars ?? {}));
-    const text = { ...before, ...wish, name, ...(env_vars && { env_vars }) };
-    writeItem(core.libraryFolder, "templates", name, `${JSON.stringify(text, null, 2)}\n`);
+    const value = { ...before, ...wish, name, ...(env_vars && { env_vars }) };
+    const text = found ? jsonOver(found.path, value) : `${JSON.stringify(value, null, 2)}\n`;
+    writeItem(core.libraryFolder, "templates", name, text);
     return context.text("Workspace template saved successfully");
   });
   app.delete("/:name", (context) => {
@@ -70,12 +79,8 @@ function common(name: string, description: string | null | undefined, distro: st
   return { name, ...(description != null && { description }), path, ...(distro != null && { distro }) };
 }
 
-function parsed({ path, text }: { path: string; text: string }): Stored {
-  try {
-    return stored.parse(JSON.parse(text));
-  } catch (error) {
-    throw new OpenAgentError("invalid_input", `${path} does not parse: ${describeError(error)}`, { path }, error);
-  }
+function parsed({ path }: { path: string }): Stored {
+  return readJsonFile(path, (value) => stored.parse(value)) ?? {};
 }
 
 /** One that does not parse is listed by its name. */

@@ -5,6 +5,7 @@ import { readHead, type Head } from "./head.ts";
 import { checkPlugins, checkServers, checkSettings, checkTemplate } from "./jsonRules.ts";
 import type { Place } from "./layout.ts";
 import { findMentions } from "./prose.ts";
+import { conflictIn } from "./readText.ts";
 import { checkSecrets } from "./secretRules.ts";
 import { checkSkill } from "./skillRules.ts";
 import { textIn, valueOf } from "./tree.ts";
@@ -44,10 +45,14 @@ function isForeign(f: Findings): boolean {
     f.problem({ start: 0, end: f.text.length }, "error", "lfs", words);
     return true;
   }
-  const conflict = /^<{7} .*$/m.exec(f.text);
-  if (!conflict || !/^>{7} /m.test(f.text)) return false;
-  const at = { start: conflict.index, end: conflict.index + conflict[0].length };
-  f.problem(at, "error", "conflict", "It has conflicts of a merge: choose what is to stay, and delete their marks.");
+  const conflict = conflictIn(f.text);
+  if (!conflict) return false;
+  f.problem(
+    conflict,
+    "error",
+    "conflict",
+    "It has conflicts of a merge: choose what is to stay, and delete their marks.",
+  );
   return true;
 }
 

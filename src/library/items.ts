@@ -6,6 +6,7 @@ import { replaceFile } from "../base/files.ts";
 import { isWithin } from "../base/paths.ts";
 import { parseFrontMatter } from "./frontMatter.ts";
 import { layouts, pathFor } from "./layout.ts";
+import { conflictIn, readFileText } from "./readText.ts";
 
 /** The items of a Library as others read, write and delete them: by kind and name, and never outside of it. */
 
@@ -34,8 +35,8 @@ export function requireWithin(folder: string, path: string): void {
   throw new OpenAgentError("invalid_input", `${relative(folder, path)} leads out of ${folder}.`, { path });
 }
 
-/** The same with links followed, as far as there is something. */
-function isReallyWithin(folder: string, path: string): boolean {
+/** Whether a path stays in a folder with links followed, as far as there is something. */
+export function isReallyWithin(folder: string, path: string): boolean {
   let there = path;
   while (!lstatSync(there, { throwIfNoEntry: false }) && dirname(there) !== there) there = dirname(there);
   // A folder that is to be made yet has no links in it.
@@ -104,15 +105,30 @@ export function readItem(root: string, kind: ItemKind, name: string): Item & { t
 
 /**
  * Writes an item's text, whole, and makes the item where it is not there.
- * @throws OpenAgentError `invalid_input` for what is no name, or a text that does not parse
+ * @throws OpenAgentError `invalid_input` for what is no name, or a text that does not parse; `item_unreadable` as
+ * `requireReadable`
  */
 export function writeItem(root: string, kind: ItemKind, name: string, text: string): Item {
   const before = findItem(root, kind, name);
   if (markdown.includes(kind)) requireHead(text, `The ${nounOf[kind]} “${name}”`);
   const path = before ? mainFile(kind, before) : pathFor(root, kind, name);
   requireWithin(root, path);
+  requireReadable(path);
   replaceFile(path, text);
   return requireItem(root, kind, name);
+}
+
+/**
+ * Who writes a text anew has read the one before, but not what is none, nor both sides of a merge apart.
+ * @throws OpenAgentError `item_unreadable`
+ */
+function requireReadable(path: string): void {
+  const file = readFileText(path);
+  if (!file) return;
+  const isText = !("code" in file && file.code === "encoding");
+  if (isText && !("text" in file && conflictIn(file.text))) return;
+  const words = isText ? "It has conflicts of a merge: resolve them first." : "It is no text in UTF-8: mend it first.";
+  throw new OpenAgentError("item_unreadable", `${path} is not overwritten. ${words}`, { path });
 }
 
 function requireHead(text: string, subject: string): void {
@@ -155,12 +171,14 @@ export function readSkillFile(root: string, name: string, file: string): Buffer 
   return readFileSync(path);
 }
 
-/** Writes a file of a skill, whole; a script so that it can be run. */
+/** Writes a file of a skill, whole; a script so that it can be run. Throws as `writeItem`. */
 export function writeSkillFile(root: string, name: string, file: string, text: string): void {
   const path = skillFile(root, name, file);
   if (file === "SKILL.md") requireHead(text, `The skill “${name}”`);
   if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory())
     throw new OpenAgentError("invalid_input", `${file} is a folder of the skill “${name}”.`, { name, file });
+  // Of other files a request gets the bytes themselves.
+  if (file.endsWith(".md")) requireReadable(path);
   replaceFile(path, text);
   if (text.startsWith("#!")) chmodSync(path, 0o755);
 }

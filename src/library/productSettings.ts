@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { z } from "zod";
-import { readJsonIfPresent, readTextIfPresent } from "../base/files.ts";
+import { readTextIfPresent } from "../base/files.ts";
 import { withoutSealed } from "../protocol/sealed.ts";
+import { readJsonFile } from "./jsonFiles.ts";
 
 /** What a Library says about the agents that are offered: the original's `openagent/config.json`. */
 export interface AgentSettings {
@@ -18,7 +19,7 @@ const schema = z.looseObject({
 
 /** Throws `invalid_input` when the file does not parse. */
 export function readAgentSettings(root: string): AgentSettings {
-  const found = readJsonIfPresent(join(root, "openagent", "config.json"), (value) => schema.parse(value));
+  const found = readJsonFile(join(root, "openagent", "config.json"), (value) => schema.parse(value));
   const { hidden_agents, default_agent } = found ?? {};
   return { hidden: hidden_agents ?? [], ...(default_agent != null && { byDefault: default_agent }) };
 }
@@ -39,7 +40,7 @@ const desktopSchema = z.looseObject({
 /** The defaults where the Library says nothing of them, or what does not parse. */
 export function readDesktopSettings(root: string): DesktopSettings {
   try {
-    const found = readJsonIfPresent(join(root, "openagent", "config.json"), (value) => desktopSchema.parse(value));
+    const found = readJsonFile(join(root, "openagent", "config.json"), (value) => desktopSchema.parse(value));
     const { auto_close_grace_period_secs: grace, warning_before_close_secs: warning } = found?.desktop ?? {};
     return {
       graceSeconds: grace ?? defaultDesktop.graceSeconds,

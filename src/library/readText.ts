@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
-import { describeError, OpenAgentError, systemCode } from "../base/errors.ts";
+import { describeError, systemCode } from "../base/errors.ts";
 
 /** What is larger is no text for agents, and is not looked into. */
 export const sizeLimit = 2 ** 20;
@@ -39,17 +39,8 @@ export function unmarked(text: string): string {
   return text.replace(/^\uFEFF/, "");
 }
 
-/**
- * What a file of JSON of a Library says, read as it is when its problems are looked for; undefined where there is none.
- * @throws OpenAgentError `invalid_input`, which names the file, when it cannot be read or does not parse
- */
-export function readJsonFile<T>(path: string, parse: (value: unknown) => T): T | undefined {
-  const file = readFileText(path);
-  if (!file) return undefined;
-  if ("code" in file) throw new OpenAgentError("invalid_input", `${path} cannot be used: ${file.message}`, { path });
-  try {
-    return parse(JSON.parse(file.text));
-  } catch (error) {
-    throw new OpenAgentError("invalid_input", `${path} does not parse: ${describeError(error)}`, { path }, error);
-  }
+/** Where the first mark of a merge's conflict is in a text that has them. */
+export function conflictIn(text: string): { start: number; end: number } | undefined {
+  const first = /^<{7} .*$/m.exec(text);
+  return first && /^>{7} /m.test(text) ? { start: first.index, end: first.index + first[0].length } : undefined;
 }

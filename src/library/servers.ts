@@ -3,8 +3,7 @@ import { join } from "node:path";
 import { describeError, OpenAgentError } from "../base/errors.ts";
 import { writePrivateFile } from "../base/files.ts";
 import type { ServerScope } from "../protocol/configuration.ts";
-import { readJsonFile } from "./readText.ts";
-import { jsonOver, writeJson } from "./rewriting.ts";
+import { jsonOver, readJsonFile, writeJson } from "./jsonFiles.ts";
 import { valueOf, type Key } from "./sealed.ts";
 
 /** An MCP server as it is written down, and what OpenCode is to be told of it. */

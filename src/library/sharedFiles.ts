@@ -3,7 +3,7 @@ import { OpenAgentError } from "../base/errors.ts";
 import type { TextEdit } from "./analysis.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { pathFor } from "./layout.ts";
-import { pieceOf } from "./rewriting.ts";
+import { pieceOf } from "./jsonFiles.ts";
 import { readJson } from "./tree.ts";
 
 /**

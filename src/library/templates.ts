@@ -7,8 +7,8 @@ import type { Selection } from "../protocol/configuration.ts";
 import { isSealed } from "../protocol/sealed.ts";
 import { distros, type Distro } from "../protocol/workspace.ts";
 import { requireWithin } from "./items.ts";
-import { readJsonFile, unmarked } from "./readText.ts";
-import { writeJson } from "./rewriting.ts";
+import { readJsonFile, writeJson } from "./jsonFiles.ts";
+import { unmarked } from "./readText.ts";
 import { valueOf, type Key } from "./sealed.ts";
 
 /** What a workspace can begin as. */

@@ -15,6 +15,7 @@ export {
   deleteItem,
   deleteSkillFile,
   filesOf,
+  isReallyWithin,
   listItems,
   migrateFolders,
   readItem,
@@ -24,6 +25,7 @@ export {
   writeSkillFile,
   type Item as StoredItem,
 } from "../library/items.ts";
+export { jsonOver, readJsonFile, writeJson } from "../library/jsonFiles.ts";
 export { requireServers } from "../library/servers.ts";
 export { containersIn, dataPaths, type DataPaths } from "./dataFolder.ts";
 export { nativeBindingIn } from "../store/nativeBinding.ts";

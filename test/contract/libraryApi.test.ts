@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { newKey, open, parseKey, seal } from "../../src/library/sealed.ts";
 import { makeBed, makeProject, repository, type Bed } from "../fake/bed.ts";
@@ -204,6 +204,38 @@ describe("the HTTP API of the Library", function () {
     assert.deepEqual(await get("/openagent/config"), { ...config, hidden_agents: ["plan"] });
   });
 
+  it("overwrites nothing that a request cannot have read, and keeps comments where there may be some", async () => {
+    const conflict = "---\ndescription: Style.\n---\n<<<<<<< HEAD\nmine\n=======\ntheirs\n>>>>>>> main\n";
+    const broken: [string, string, unknown, string | Buffer][] = [
+      ["/mcps", "mcp/servers.json", {}, '{ "a": { "command": ["x"] }, }'],
+      ["/plugins", "plugins.json", {}, '{ // mine\n  "a": { "package": "x" } }'],
+      ["/opencode/settings", "opencode/oh-my-opencode.json", {}, "{ // mine\n"],
+      ["/openagent/config", "openagent/config.json", {}, '{ "hidden_agents": ["plan"]'],
+      ["/rule/style", "rule/style.md", { content: "new" }, conflict],
+      ["/command/deploy", "command/deploy.md", { content: "new" }, Buffer.from([0x61, 0xff])],
+      [
+        "/skill/greeting/files/references/deep/words.md",
+        "skill/greeting/references/deep/words.md",
+        { content: "x" },
+        conflict,
+      ],
+    ];
+    for (const [path, name, wish, before] of broken) {
+      writeFiles(bed.paths.library, { [name]: "" });
+      writeFileSync(file(name), before);
+      const { status, text: words } = await ask("PUT", path, wish);
+      assert.deepEqual([status, words.includes("is not overwritten")], [409, true], `${path}: ${words}`);
+      assert.deepEqual(readFileSync(file(name)), Buffer.from(before), name);
+      rmSync(file(name));
+    }
+    const settings = '// Mine\n{\n  "agents": { "a": { "model": "x/y" } }, // both\n  "old": 1,\n}\n';
+    writeFileSync(file("opencode", "oh-my-opencode.json"), settings);
+    const shown = (await get("/opencode/settings")) as { agents: object };
+    assert.deepEqual(shown, { agents: { a: { model: "x/y" } }, old: 1 });
+    assert.deepEqual(await statuses(["PUT", "/opencode/settings", { ...shown, old: 2 }]), [200]);
+    assert.equal(text("opencode", "oh-my-opencode.json"), settings.replace("1,", "2,"));
+  });
+
   it("encrypts what is marked or named as secret, and shows it to its user", async () => {
     const content = "---\ndescription: Secret.\n---\nSay <encrypted>hush-hush</encrypted>.\n";
     assert.deepEqual(await statuses(["PUT", "/skill/secret", { content }]), [200]);
@@ -352,6 +384,15 @@ describe("the HTTP API of the Library", function () {
     assert.deepEqual([behind, ahead, shown], [1, 0, remote]);
     assert.equal((await ask("POST", "/sync")).status, 200);
     assert.equal(text("rule", "new.md"), "New.\n");
+    writeFiles(other, { "rule/new.md": "Theirs.\n" });
+    git(other, "commit", "-qam", "theirs");
+    git(other, "push", "-q");
+    writeFiles(library, { "rule/mine.md": "Mine.\n" });
+    await ask("POST", "/commit", { message: "Mine" }, author);
+    const before = git(library, "rev-parse", "HEAD");
+    const { status: refused, text: words } = await ask("POST", "/sync");
+    assert.deepEqual([refused, /DIVERGED_HISTORY.*1 commits.*origin\/main lacks/.test(words)], [409, true], words);
+    assert.equal(git(library, "rev-parse", "HEAD"), before);
   });
 
   it("imports a skill from a repository once", async () => {

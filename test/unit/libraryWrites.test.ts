@@ -14,7 +14,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { Catalogue } from "../../src/library/catalogue.ts";
 import { readLibrary } from "../../src/library/library.ts";
-import { jsonOver, writeJson } from "../../src/library/rewriting.ts";
+import { jsonOver, writeJson } from "../../src/library/jsonFiles.ts";
 import { changeServer, serversIn, writeServer } from "../../src/library/servers.ts";
 import { listTemplates, readTemplate, writeTemplate, type Template } from "../../src/library/templates.ts";
 import { codes, makeLibrary } from "../fake/catalogue.ts";

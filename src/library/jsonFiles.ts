@@ -1,10 +1,28 @@
 import { isDeepStrictEqual } from "node:util";
-import { OpenAgentError } from "../base/errors.ts";
+import { describeError, OpenAgentError } from "../base/errors.ts";
 import { replaceFile } from "../base/files.ts";
 import { lineEnd } from "./edits.ts";
 import { requireWithin } from "./items.ts";
 import { readFileText } from "./readText.ts";
 import { entry, plain, readJson, valueOf, type Entry, type Node } from "./tree.ts";
+
+/**
+ * What a file of JSON says, read as it is when its problems are looked for; undefined where there is none.
+ * @param parse throws where that is not what it should be
+ * @param comments whether it may have some
+ * @throws OpenAgentError `invalid_input`, which names the file, when it cannot be read or does not parse
+ */
+export function readJsonFile<T>(path: string, parse: (value: unknown) => T, comments = false): T | undefined {
+  const file = readFileText(path);
+  if (!file) return undefined;
+  try {
+    const { tree, errors } = "text" in file ? readJson(file.text, comments) : { errors: [file] };
+    if (!tree || errors[0]) throw new Error(errors[0]?.message ?? "it is empty");
+    return parse(plain(tree));
+  } catch (error) {
+    throw new OpenAgentError("invalid_input", `${path} does not parse: ${describeError(error)}`, { path }, error);
+  }
+}
 
 /**
  * Writes a file of JSON in a folder. All that stays the same in it stays as it is written, with its order and, where it
