@@ -4,7 +4,7 @@ import { Hono } from "hono";
 import { z } from "zod";
 import { describeError, OpenAgentError } from "../base/errors.ts";
 import { replaceFile } from "../base/files.ts";
-import { Catalogue, rename, requireWithin, type Core, type Renaming } from "../orchestrator/index.ts";
+import { Catalogue, edited, rename, requireWithin, type Core, type Renaming } from "../orchestrator/index.ts";
 import { partKinds } from "../protocol/configuration.ts";
 import type { Workspace } from "../protocol/workspace.ts";
 import { type ItemKind, nounOf } from "../protocol/library.ts";
@@ -20,7 +20,6 @@ const kinds: Readonly<Record<string, ItemKind>> = {
   "workspace-template": "templates",
 };
 
-type Edit = Renaming["edits"][number];
 type Change =
   | { type: "rename_file"; from: string; to: string }
   | { type: "update_reference"; file: string; field: string; old_value: string; new_value: string }
@@ -128,7 +127,7 @@ function apply(catalogue: Catalogue, { edits, move }: Renaming): void {
   const paths = [...new Set(wanted.map(({ path }) => path))];
   const texts = paths.map((path) => {
     const own = wanted.filter((edit) => edit.path === path);
-    return [path, edited(catalogue, path, own)] as const;
+    return [path, edited(catalogue.text(path) ?? "", own)] as const;
   });
   for (const path of [...paths, ...(move ? [move.from, move.to] : [])]) requireWithin(catalogue.root, path);
   for (const [path, text] of texts) replaceFile(path, text);
@@ -137,12 +136,4 @@ function apply(catalogue: Catalogue, { edits, move }: Renaming): void {
     throw new OpenAgentError("item_exists", `${move.to} is there already.`, { path: move.to });
   mkdirSync(dirname(move.to), { recursive: true });
   renameSync(move.from, move.to);
-}
-
-function edited(catalogue: Catalogue, path: string, edits: readonly Edit[]): string {
-  const ordered = [...edits].sort((one, other) => other.start - one.start);
-  return ordered.reduce(
-    (text, { start, end, text: now }) => text.slice(0, start) + now + text.slice(end),
-    catalogue.text(path) ?? "",
-  );
 }

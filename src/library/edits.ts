@@ -20,6 +20,12 @@ export function replaceText(path: string, node: Pick<Node, "start" | "end"> & { 
   return { path, start: node.start, end: node.end, text: written(text, node.style) };
 }
 
+/** A text with pieces of it replaced, which do not overlap. */
+export function edited(text: string, edits: readonly Pick<TextEdit, "start" | "end" | "text">[]): string {
+  const ordered = [...edits].sort((one, other) => other.start - one.start);
+  return ordered.reduce((all, { start, end, text: now }) => all.slice(0, start) + now + all.slice(end), text);
+}
+
 /** The start of the line that an offset is in, and the start of the next one. */
 function lineAround(text: string, offset: number): { start: number; end: number } {
   const start = text.lastIndexOf("\n", offset - 1) + 1;

@@ -5,13 +5,13 @@ import { basename, dirname, extname, join, sep } from "node:path";
 import { describeError, OpenAgentError } from "../base/errors.ts";
 import { Catalogue } from "./catalogue.ts";
 import { copyTree } from "./copyTree.ts";
+import { edited } from "./edits.ts";
 import { foundSkill, type Found } from "./found.ts";
-import { parseFrontMatter, printFrontMatter } from "./frontMatter.ts";
 import { cloneSource, type GitSource } from "./gitSource.ts";
 import { requireWithin } from "./items.ts";
 import { layouts, pathFor } from "./layout.ts";
 import { projectItems } from "./projectItems.ts";
-import { nameProblem } from "./renaming.ts";
+import { nameProblem, ownNameEdits } from "./renaming.ts";
 import { unzip } from "./unzip.ts";
 
 export type ImportSource =
@@ -84,6 +84,7 @@ export async function gather(
     });
     const catalogue = new Catalogue(draft);
     for (const candidate of candidates) {
+      if (candidate.kind === "skills") callAsFolder(catalogue, candidate);
       const item = catalogue.item(candidate.kind, candidate.name);
       for (const { message } of item ? catalogue.errorsOf(item) : []) candidate.notes.push(message);
     }
@@ -171,22 +172,18 @@ function lay(root: string, draft: string, { kind, name, path, text, notes }: Fou
   mkdirSync(dirname(place), { recursive: true });
   copyTree(path, place, bounds);
   if (text !== undefined) writeFileSync(place, text);
-  if (kind === "skills") callAsFolder(main, name);
   const exists = placesOf(root, kind, name).some((one) => existsSync(one));
   return { kind, name, path: place, files: filesIn(kind, place), notes: [...notes], exists };
 }
 
-/** OpenCode wants a skill's head and its folder to have one name. */
-function callAsFolder(file: string, name: string): void {
-  try {
-    const matter = parseFrontMatter(readFileSync(file, "utf8"));
-    if (matter.fields["name"] === name || matter.fields["name"] === undefined) return;
-    matter.head.set("name", name);
-    writeFileSync(file, printFrontMatter(matter));
-  } catch {
-    // It is shown with what is wrong with it, and stays as it is.
-    return;
-  }
+/** OpenCode wants a skill's head and its folder to have one name. A head that does not parse stays as it is. */
+function callAsFolder(catalogue: Catalogue, candidate: Candidate): void {
+  const main = join(candidate.path, "SKILL.md");
+  const edits = ownNameEdits(catalogue, main);
+  if (edits.length === 0) return;
+  writeFileSync(main, edited(catalogue.text(main) ?? "", edits));
+  catalogue.changed([main]);
+  candidate.files = filesIn(candidate.kind, candidate.path);
 }
 
 function filesIn(kind: ItemKind, place: string): CandidateFile[] {

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { describeError, OpenAgentError } from "../base/errors.ts";
 import { replaceFile } from "../base/files.ts";
-import { lineEnd } from "./edits.ts";
+import { edited, lineEnd } from "./edits.ts";
 import { requireWithin } from "./items.ts";
 import { readFileText } from "./readText.ts";
 import { entry, plain, readJson, valueOf, type Entry, type Node } from "./tree.ts";
@@ -88,7 +88,7 @@ interface Piece {
 
 function changed(text: string, change: Change): string {
   const piece = pieceOf(text, change);
-  return piece ? text.slice(0, piece.start) + piece.text + text.slice(piece.end) : text;
+  return piece ? edited(text, [piece]) : text;
 }
 
 /** The piece of a text of JSON, which parses, that is to be another one; undefined where there is nothing to change. */

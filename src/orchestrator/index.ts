@@ -42,6 +42,7 @@ export {
 } from "../library/editorServers.ts";
 export { Catalogue, type Item, type Reference } from "../library/catalogue.ts";
 export type { Fix, Problem, TextEdit } from "../library/analysis.ts";
+export { edited } from "../library/edits.ts";
 export { complete, type Completion } from "../library/completing.ts";
 export { hover } from "../library/hovering.ts";
 export { creatableKinds, newItem, type CreatableKind } from "../library/newItem.ts";

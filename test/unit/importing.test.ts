@@ -184,6 +184,18 @@ describe("the import into a Library", () => {
       intact();
     });
 
+    it("calls a skill as its folder is called, and leaves the rest of its head as it is written", async () => {
+      const head = (name: string) =>
+        `---\r\n# Ours\r\nname:   ${name}   # kept\r\ndescription: >-\r\n  Does this\r\n  and that.\r\nmore: {a:  1}\r\n---\r\nBody.\r\n`;
+      writeFiles(at("one"), { "SKILL.md": head("Other-Name") });
+      const gathered = await gather(library, path("one"));
+      const [one] = gathered.candidates;
+      assert.ok(one);
+      assert.deepEqual([one.name, one.files[0]?.bytes], ["other-name", head("other-name").length]);
+      assert.equal(readFileSync(join(land(library, one, false), "SKILL.md"), "utf8"), head("other-name"));
+      gathered.discard();
+    });
+
     it("takes a file of Markdown as a skill, or as what it is said to be", async () => {
       writeFiles(folder, {
         "notes/tidy up.md": "---\ndescription: Tidies.\n---\nTidy.\n",
