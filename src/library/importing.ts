@@ -31,6 +31,8 @@ export interface Candidate {
   notes: string[];
   /** The Library has one of this name. */
   exists: boolean;
+  /** Where that one is. */
+  replaces?: string;
 }
 
 export interface CandidateFile {
@@ -172,8 +174,9 @@ function lay(root: string, draft: string, { kind, name, path, text, notes }: Fou
   mkdirSync(dirname(place), { recursive: true });
   copyTree(path, place, bounds);
   if (text !== undefined) writeFileSync(place, text);
-  const exists = placesOf(root, kind, name).some((one) => existsSync(one));
-  return { kind, name, path: place, files: filesIn(kind, place), notes: [...notes], exists };
+  const replaces = placesOf(root, kind, name).find((one) => existsSync(one));
+  const item = { kind, name, path: place, files: filesIn(kind, place), notes: [...notes] };
+  return { ...item, exists: replaces !== undefined, ...(replaces !== undefined && { replaces }) };
 }
 
 /** OpenCode wants a skill's head and its folder to have one name. A head that does not parse stays as it is. */

@@ -2,7 +2,7 @@ import { accessSync, constants } from "node:fs";
 import { resolve } from "node:path";
 import { Sequence } from "../base/async.ts";
 import { OpenAgentError } from "../base/errors.ts";
-import { backUp } from "./backup.ts";
+import { backUp, snapshot } from "./backup.ts";
 import { GitFailure, gitIn, realFolder, wrongUrl, type Git, type GitOptions } from "./git.ts";
 import { asGitError, gitError } from "./gitProblem.ts";
 import { commitOf, lines, readState, upstreamOf, type RepositoryStatus } from "./repositoryState.ts";
@@ -103,6 +103,11 @@ export class Repository {
   /** Makes the remote's branch what the one here is; what is only there stays in a backup branch here. */
   keepMine(options: GitOptions = {}): Promise<{ backup: string }> {
     return this.#do("Pushing", options, keepMine, ["pre-push"]);
+  }
+
+  /** Where a file or folder has what is in no commit, keeps all that is in none in a backup branch, with what git ignores there. */
+  keep(path: string, options: GitOptions = {}): Promise<{ backup?: string }> {
+    return this.#do("Keeping what is in no commit of", options, (git) => keep(git, path));
   }
 
   continue(options: GitOptions = {}): Promise<JoinOutcome> {
@@ -213,6 +218,17 @@ async function commit(
   await git.run(args, { input: message });
   const made = (await git.run(["rev-parse", "--short", "HEAD"])).trim();
   return { kind: "committed", commit: made, files: staged.split("\0").length - 1 };
+}
+
+async function keep(git: Git, path: string): Promise<{ backup?: string }> {
+  await readState(git);
+  // Without a commit there is nothing that a branch could begin at.
+  if ((await commitOf(git, "HEAD")) === undefined) return {};
+  const list = async (...args: string[]) => git.run(["--literal-pathspecs", ...args, "-z", "--", path]);
+  const ignored = await list("ls-files", "--others", "--ignored", "--exclude-standard");
+  if (ignored + (await list("status", "--porcelain", "--untracked-files=all")) === "") return {};
+  const files = ignored.split("\0").filter((one) => one !== "");
+  return { backup: await backUp(git, await snapshot(git, files)) };
 }
 
 async function push(git: Git): Promise<PushOutcome> {

@@ -51,7 +51,7 @@ export { nameProblem, ownNameEdits, rename, type Renaming } from "../library/ren
 export { cloneLibrary, initLibrary, isFree, remoteBranches, type RemoteBranches } from "../library/cloning.ts";
 export { wrongUrl, type GitOptions, type GitProgress } from "../library/git.ts";
 export { Repository } from "../library/repository.ts";
-export type { FileState, Operation, RepositoryStatus } from "../library/repositoryState.ts";
+export type { Operation, RepositoryStatus } from "../library/repositoryState.ts";
 export { openedIn, openedPlaces, unsealedIn } from "../library/secretRules.ts";
 export { placeOf } from "../library/layout.ts";
 export { createFromStarter } from "../library/starter.ts";

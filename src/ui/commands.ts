@@ -11,6 +11,7 @@ import { connectProvider } from "./connectProvider.ts";
 import { historyCommands } from "./historyCommands.ts";
 import type { MissionNode, MissionsView } from "./missionsView.ts";
 import { newMission, selectionContext } from "./newMission.ts";
+import { reveal } from "./openFiles.ts";
 import type { MissionPanels } from "./panels.ts";
 import { choosePermissions, showRules } from "./permissions.ts";
 import { isSubAgentNode, pickSubAgent } from "./subAgents.ts";
@@ -194,7 +195,7 @@ export const commandHandlers: Readonly<Record<string, Handler>> = {
   revealDataFolder: async ({ app }) => {
     const { dataPaths } = await import("../orchestrator/index.ts");
     const { root } = dataPaths(undefined, process.env, app.isDevelopment);
-    await vscode.commands.executeCommand("revealFileInOS", vscode.Uri.file(root));
+    await reveal(root);
   },
   ...composerCommands(missionOf),
   ...historyCommands(missionOf),

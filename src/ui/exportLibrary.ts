@@ -6,6 +6,8 @@ import { folderPaths } from "./folders.ts";
 import type { Library } from "./library.ts";
 import { itemOf } from "./libraryItems.ts";
 import { isFolderItem, libraryWords } from "./libraryNodes.ts";
+import { reveal } from "./openFiles.ts";
+import { report } from "./problems.ts";
 
 /** Asks for a place, and writes an item of the Library there for others, without its secrets. */
 export async function shareLibraryItem(library: Library, argument: unknown): Promise<void> {
@@ -50,6 +52,6 @@ async function askForm(title: string): Promise<"zip" | "folder" | undefined> {
 function tell(path: string): void {
   const show = "Show";
   void vscode.window.showInformationMessage(`Exported to ${path}.`, show).then((chosen) => {
-    if (chosen === show) void vscode.commands.executeCommand("revealFileInOS", vscode.Uri.file(path));
+    if (chosen === show) reveal(path).catch(report);
   });
 }

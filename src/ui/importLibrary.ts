@@ -1,4 +1,5 @@
-import { basename } from "node:path";
+import { existsSync } from "node:fs";
+import { basename, join } from "node:path";
 import * as vscode from "vscode";
 import { OpenAgentError } from "../base/errors.ts";
 import type { Candidate, Gathered, ImportSource } from "../orchestrator/index.ts";
@@ -123,17 +124,31 @@ async function takeIn(library: Library, { candidates, problems }: Gathered): Pro
   const wanted = candidates.length === 1 ? candidates : await choose(candidates);
   if (!wanted || wanted.length === 0 || !(await review(wanted))) return;
   const { land } = await import("../orchestrator/index.ts");
-  const landed: string[] = [];
+  const [landed, kept]: [string[], string[]] = [[], []];
   for (const one of wanted) {
-    const replace = one.exists && (await mayReplace(one));
+    const replace = one.exists && (await mayReplace(library, one));
     if (one.exists && !replace) continue;
     await closeDrafts({ candidates: [one] });
+    const backup = one.replaces === undefined ? undefined : await keep(library, one.replaces);
+    if (backup !== undefined) kept.push(backup);
     land(library.folder, one, replace);
     landed.push(one.name);
   }
   if (landed.length === 0) return;
   const words = landed.length === 1 ? `${landed[0] ?? ""} is` : `${landed.slice(0, 10).join(", ")} are`;
-  void vscode.window.showInformationMessage(`${words} in the Library. The next mission has it.`);
+  const said = kept.length === 0 ? "" : ` What was in no commit is kept in ${kept.join(", ")}.`;
+  void vscode.window.showInformationMessage(`${words} in the Library. The next mission has it.${said}`);
+}
+
+/** Keeps what is in no commit of an item that is to be replaced; gives the branch that has it. */
+async function keep(library: Library, path: string): Promise<string | undefined> {
+  if (!isRepository(library)) return undefined;
+  const { Repository } = await import("../orchestrator/index.ts");
+  return (await new Repository(library.folder).keep(path)).backup;
+}
+
+function isRepository({ folder }: Library): boolean {
+  return existsSync(join(folder, ".git"));
 }
 
 function choose(candidates: readonly Candidate[]): Promise<Candidate[] | undefined> {
@@ -207,9 +222,9 @@ function sizeOf(bytes: number): string {
   return bytes < 1000 ? `${String(bytes)} bytes` : `${String(Math.round(bytes / 1000))} kB`;
 }
 
-async function mayReplace({ kind, name }: Candidate): Promise<boolean> {
+async function mayReplace(library: Library, { kind, name }: Candidate): Promise<boolean> {
   const words = `Replace the ${nounOf[kind]} “${name}”?`;
-  const detail = "All that the Library has of it goes. What is in a commit of its repository stays there.";
+  const detail = `All that the Library has of it goes.${isRepository(library) ? " What is in no commit is kept in a backup branch." : ""}`;
   const chosen = await vscode.window.showWarningMessage(words, { modal: true, detail }, "Replace");
   return chosen === "Replace";
 }

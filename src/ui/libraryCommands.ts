@@ -1,7 +1,9 @@
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import * as vscode from "vscode";
 import type { RepositoryStatus } from "../orchestrator/index.ts";
 import { counted } from "../base/counted.ts";
+import { OpenAgentError } from "../base/errors.ts";
+import { isWithin } from "../base/paths.ts";
 import type { App } from "./app.ts";
 import type { Handler } from "./commands.ts";
 import { openInGit } from "./gitExtension.ts";
@@ -39,6 +41,7 @@ async function statusOf(library: LibraryGit): Promise<RepositoryStatus> {
 const stateWords = { modified: "changed", untracked: "new", conflict: "with conflicts" } as const;
 
 async function commitLibrary(app: App, items: Library, library: LibraryGit): Promise<void> {
+  if (!(await mayCommit(library.folder))) return;
   const { files, branch } = await statusOf(library);
   void openInGit(library.folder, app.log);
   if (files.length === 0) {
@@ -79,6 +82,24 @@ async function commitLibrary(app: App, items: Library, library: LibraryGit): Pro
   const said = `${counted(outcome.files, "file")} of the Library ${outcome.files === 1 ? "is" : "are"} in the commit ${outcome.commit}.`;
   if (await vscode.window.showInformationMessage(said, "Push"))
     await vscode.commands.executeCommand("openAgent.pushLibrary");
+}
+
+/** Offers to save what editors hold of the Library, which git does not see. False when the user wants no commit then. */
+async function mayCommit(folder: string): Promise<boolean> {
+  const unsaved = vscode.workspace.textDocuments.filter(
+    ({ isDirty, uri }) => isDirty && uri.scheme === "file" && isWithin(folder, uri.fsPath),
+  );
+  if (unsaved.length === 0) return true;
+  const names = unsaved.map(({ uri }) => relative(folder, uri.fsPath));
+  const [save, without] = ["Save and Commit", "Commit What Is Saved"];
+  const question = `Save ${names.length === 1 ? (names[0] ?? "") : counted(names.length, "file")} of the Library first?`;
+  const detail = `A commit holds only what is saved. ${names.length === 1 ? "" : names.slice(0, 10).join(", ")}`.trim();
+  const chosen = await vscode.window.showWarningMessage(question, { modal: true, detail }, save, without);
+  if (chosen !== save) return chosen === without;
+  for (const document of unsaved)
+    if (!(await document.save()))
+      throw new OpenAgentError("invalid_input", `${document.uri.fsPath} could not be saved, so nothing is committed.`);
+  return true;
 }
 
 async function pushLibrary(app: App, library: LibraryGit): Promise<void> {

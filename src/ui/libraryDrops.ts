@@ -76,7 +76,10 @@ export class LibraryDrops implements vscode.TreeDragAndDropController<LibraryNod
     const detail = "Its file is moved as it is. What names it under its old kind becomes a problem that is shown.";
     if ((await vscode.window.showWarningMessage(question, { modal: true, detail }, "Move")) !== "Move")
       return undefined;
-    return vscode.Uri.file(dirname((await this.#library.catalogue()).pathFor(itemKind, "x")));
+    const folder = dirname((await this.#library.catalogue()).pathFor(itemKind, "x"));
+    const { requireWithin } = await import("../orchestrator/index.ts");
+    requireWithin(this.#library.folder, folder);
+    return vscode.Uri.file(folder);
   }
 
   /** Files from elsewhere are copied into a skill, or imported. */

@@ -1,11 +1,11 @@
 import { existsSync, rmSync, statSync, watch } from "node:fs";
-import { join, relative, sep } from "node:path";
+import { join } from "node:path";
 import * as vscode from "vscode";
 import { Timer } from "../base/async.ts";
 import { describeError, OpenAgentError } from "../base/errors.ts";
 import { Lifetime } from "../base/lifetime.ts";
 import { watchFolder } from "../base/watchFolder.ts";
-import type { FileState, GitOptions, Repository, RepositoryStatus } from "../orchestrator/index.ts";
+import type { GitOptions, Repository, RepositoryStatus } from "../orchestrator/index.ts";
 import type { App } from "./app.ts";
 import { openInGit } from "./gitExtension.ts";
 import type { Library } from "./library.ts";
@@ -17,7 +17,7 @@ const quietMs = 300;
 export class LibraryGit implements vscode.Disposable {
   readonly #app: App;
   readonly #changed = new vscode.EventEmitter<void>();
-  /** Tells when what `status` and `stateOf` say may be different. */
+  /** Tells when what `status` says may be different. */
   readonly onDidChange = this.#changed.event;
   readonly #quiet = new Timer();
   readonly #library: Library;
@@ -26,7 +26,6 @@ export class LibraryGit implements vscode.Disposable {
   #reading: Promise<void> | undefined;
   #again = false;
   #status: RepositoryStatus | undefined;
-  #states: ReadonlyMap<string, FileState> = new Map();
 
   constructor(app: App, library: Library) {
     this.#app = app;
@@ -39,12 +38,6 @@ export class LibraryGit implements vscode.Disposable {
   /** Undefined where the Library is no git repository, or was not looked at yet. */
   status(): RepositoryStatus | undefined {
     return this.#status;
-  }
-
-  /** What git says of a file of the Library; undefined for one that is as it was committed. */
-  stateOf(path: string): FileState | undefined {
-    if (!this.#status) return undefined;
-    return this.#states.get(relative(this.#status.path, path).split(sep).join("/"));
   }
 
   get folder(): string {
@@ -120,7 +113,6 @@ export class LibraryGit implements vscode.Disposable {
         this.#app.log.warn(describeError(error));
       }
     }
-    this.#states = new Map(this.#status?.files.map(({ path, state }) => [path, state]));
     this.#changed.fire();
   }
 

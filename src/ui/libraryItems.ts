@@ -15,6 +15,7 @@ import {
   type LibraryNode,
 } from "./libraryNodes.ts";
 import { workspaceEditOf } from "./libraryEdits.ts";
+import { reveal } from "./openFiles.ts";
 import type { LibraryRenames } from "./libraryRenames.ts";
 import type { LibraryView } from "./libraryView.ts";
 import { useInWorkspaces } from "./useInWorkspaces.ts";
@@ -29,7 +30,7 @@ export function libraryItemCommands(
   const meant = (argument: unknown) => (argument === "selected" ? view.selection[0] : argument);
   return {
     newLibraryItem: (_, argument) => newItem(library, view, argument),
-    newLibraryFile: (_, argument) => newFile(argument),
+    newLibraryFile: (_, argument) => newFile(library, argument),
     openLibraryItem: async (_, argument) => {
       const item = await itemOf(library, argument, "Open Which Item?");
       if (item) await openItem(library, item);
@@ -48,7 +49,7 @@ export function libraryItemCommands(
       deleteNodes(library, meant(argument), argument === "selected" ? view.selection : selected),
     revealLibraryItem: async (_, argument) => {
       const path = isLibraryNode(argument) && argument.kind !== "group" ? argument.path : library.folder;
-      await vscode.commands.executeCommand("revealFileInOS", vscode.Uri.file(path));
+      await reveal(path);
     },
     useLibraryItem: async ({ app }, argument) => {
       const item = await itemOf(library, argument, "Use Which Item in Workspaces?", isChosen);
@@ -133,9 +134,11 @@ async function creation(catalogue: Catalogue, kind: ItemKind, name: string): Pro
   const edit = new vscode.WorkspaceEdit();
   if (kind !== "mcps" && kind !== "plugins") {
     const { path, text } = core.newItem(catalogue.root, kind as CreatableKind, name);
+    core.requireWithin(catalogue.root, path);
     edit.createFile(vscode.Uri.file(path), { overwrite: false, contents: Buffer.from(text) });
     return edit;
   }
+  core.requireWithin(catalogue.root, catalogue.pathFor(kind, ""));
   const value =
     kind === "mcps" ? { type: "local", command: [""], env: {}, enabled: false } : { package: "", enabled: false };
   if (catalogue.text(catalogue.pathFor(kind, "")) !== undefined)
@@ -171,7 +174,7 @@ async function askName(
 }
 
 /** A new file beside the others of a skill or init script. */
-async function newFile(argument: unknown): Promise<void> {
+async function newFile(library: Library, argument: unknown): Promise<void> {
   if (!isLibraryNode(argument) || argument.kind === "group") return;
   const folder = argument.kind === "item" || argument.isFolder ? argument.path : dirname(argument.path);
   const check = (text: string) => {
@@ -182,6 +185,8 @@ async function newFile(argument: unknown): Promise<void> {
   const name = await askName("New File", "references/notes.md", check);
   if (name === undefined) return;
   const uri = vscode.Uri.file(join(folder, name));
+  const { requireWithin } = await import("../orchestrator/index.ts");
+  requireWithin(library.folder, uri.fsPath);
   const edit = new vscode.WorkspaceEdit();
   edit.createFile(uri, { overwrite: false, ignoreIfExists: false });
   if (!(await vscode.workspace.applyEdit(edit)))
@@ -213,6 +218,7 @@ async function duplicate(library: Library, item: ItemNode): Promise<void> {
   const name = await askName(`Duplicate ${item.name}`, `${item.name}-copy`, check);
   if (name === undefined) return;
   const made = catalogue.pathFor(itemKind, name);
+  core.requireWithin(catalogue.root, made);
   const target = vscode.Uri.file(isFolderItem(item) ? dirname(made) : made);
   await vscode.workspace.fs.copy(vscode.Uri.file(item.path), target, { overwrite: false });
   await library.refresh();

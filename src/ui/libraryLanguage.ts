@@ -1,5 +1,5 @@
 import * as vscode from "vscode";
-import type { Catalogue, Completion, Item, Problem, Reference } from "../orchestrator/index.ts";
+import type { Catalogue, Completion, Fix, Item, Problem, Reference } from "../orchestrator/index.ts";
 import { nounOf } from "../protocol/library.ts";
 import { workspaceEditOf } from "./libraryEdits.ts";
 import { LibraryLenses } from "./libraryLenses.ts";
@@ -155,11 +155,14 @@ async function prepareRename(library: Library, document: vscode.TextDocument, po
 
 function fixes(library: Library): vscode.CodeActionProvider["provideCodeActions"] {
   return async (document, range, context) => {
+    const { isReallyWithin } = await import("../orchestrator/index.ts");
     const catalogue = await library.catalogue();
+    // A link in the way could lead out of the Library.
+    const isHere = ({ creates }: Fix) => !creates || isReallyWithin(catalogue.root, creates.path);
     const touches = (problem: Problem) => rangeOf(document, problem).intersection(range) !== undefined;
     const some = catalogue.problems(document.uri.fsPath).filter(touches);
     return some.flatMap((problem) =>
-      problem.fixes.map((fix) => {
+      problem.fixes.filter(isHere).map((fix) => {
         const action = new vscode.CodeAction(fix.title, vscode.CodeActionKind.QuickFix);
         action.edit = workspaceEditOf(catalogue, fix.edits);
         if (fix.creates) {

@@ -1,4 +1,5 @@
-import { posix } from "node:path";
+import { statSync } from "node:fs";
+import { dirname, posix } from "node:path";
 import * as vscode from "vscode";
 import { OpenAgentError } from "../base/errors.ts";
 import { isContainer, type Workspace } from "../protocol/workspace.ts";
@@ -38,6 +39,15 @@ export async function openFolder(directory: string): Promise<void> {
     await vscode.commands.executeCommand("vscode.openFolder", uri, { forceNewWindow: true });
   if (chosen?.label === add)
     vscode.workspace.updateWorkspaceFolders(vscode.workspace.workspaceFolders?.length ?? 0, 0, { uri });
+}
+
+/** Shows where a file or folder lies: in the system's file manager, or where the window has none for it, in the Explorer. */
+export async function reveal(path: string): Promise<void> {
+  const uri = vscode.Uri.file(path);
+  if (vscode.env.uiKind === vscode.UIKind.Desktop && vscode.env.remoteName === undefined)
+    await vscode.commands.executeCommand("revealFileInOS", uri);
+  else if (vscode.workspace.getWorkspaceFolder(uri)) await vscode.commands.executeCommand("revealInExplorer", uri);
+  else await openFolder(statSync(path).isDirectory() ? path : dirname(path));
 }
 
 /** From folder to folder of a container, to a file that is opened. */

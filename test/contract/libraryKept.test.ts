@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Repository } from "../../src/library/repository.ts";
+import { Repository } from "../../src/library/repository.ts";
 import { makeGitBed, writeInto, type GitBed } from "../fake/gitBed.ts";
 
-describe("Files of a Library that git ignores here and the remote has", () => {
+describe("What a Library has in no commit", () => {
   let bed: GitBed;
   let library: Repository;
   let other: string;
@@ -31,7 +31,7 @@ describe("Files of a Library that git ignores here and the remote has", () => {
     ["a folder where a file is here", "notes", "notes/more/x"],
   ];
   for (const [what, mine, theirs] of cases)
-    it(`are never overwritten unasked, and stay in the backup: ${what}`, async () => {
+    it(`is never overwritten unasked where git ignores it and the remote has it, and stays in the backup: ${what}`, async () => {
       writeInto(library.folder, { [mine]: "mine\n" });
       pushed({ [theirs]: "theirs\n" });
       const refused = { code: "git_failed", message: new RegExp(`${mine}.*would be overwritten.*Move or rename`) };
@@ -49,7 +49,7 @@ describe("Files of a Library that git ignores here and the remote has", () => {
       assert.deepEqual([git("show", `${backup}:${mine}`), text(theirs)], ["mine\n", "theirs\n"]);
     });
 
-  it("do not stand in the way of a merge that leaves them alone, but of a rebase, which writes them in between", async () => {
+  it("does not stand in the way of a merge that leaves it alone, but of a rebase, which writes it in between", async () => {
     bed.commit(other, { ".gitignore": "", env: "of both\n" }, "Env");
     bed.git(other, "push", "--quiet");
     await library.pull();
@@ -63,7 +63,7 @@ describe("Files of a Library that git ignores here and the remote has", () => {
     assert.deepEqual([text("env"), existsSync(join(library.folder, "rule/theirs.md"))], ["mine\n", true]);
   });
 
-  it("are not overwritten by a commit of the user's own that a rebase writes again", async () => {
+  it("is not overwritten by a commit of the user's own that a rebase writes again", async () => {
     bed.commit(library.folder, { ".gitignore": "", env: "once\n" }, "Once");
     git("rm", "--quiet", "--cached", "env");
     bed.commit(library.folder, { ".gitignore": "/env\n", env: "mine\n" }, "No more");
@@ -71,5 +71,23 @@ describe("Files of a Library that git ignores here and the remote has", () => {
     assert.equal((await library.pull()).kind, "diverged");
     await assert.rejects(library.rebase(), { code: "git_failed", message: /env.*would be overwritten/ });
     assert.equal(text("env"), "mine\n");
+  });
+
+  it("is kept in a branch when it is asked for, with what git ignores, and only where there is something", async () => {
+    const skill = join(library.folder, "rule");
+    assert.deepEqual(await library.keep(skill), {});
+    writeInto(library.folder, {
+      "rule/.gitignore": "own\n",
+      "rule/own": "ignored\n",
+      "rule/style.md": "changed\n",
+      x: "x\n",
+    });
+    const { backup = "" } = await library.keep(skill);
+    assert.deepEqual(
+      ["rule/own", "rule/style.md", "x"].map((path) => git("show", `${backup}:${path}`)),
+      ["ignored\n", "changed\n", "x\n"],
+    );
+    assert.equal(git("status", "--porcelain", "-uall"), " M rule/style.md\n?? rule/.gitignore\n?? x\n");
+    assert.deepEqual(await new Repository(library.folder, bed.environment).keep(join(library.folder, "absent")), {});
   });
 });
