@@ -8,7 +8,7 @@ import { replaceFile } from "../base/files.ts";
 import { copyTree } from "./copyTree.ts";
 import { requireWithin } from "./items.ts";
 import { layouts } from "./layout.ts";
-import { isSealed } from "../protocol/sealed.ts";
+import { isSealed, marksIn } from "../protocol/sealed.ts";
 
 /** An item of the Library, to be given to others. */
 export interface Shared {
@@ -32,17 +32,31 @@ export function sharedName({ kind, name, path }: Shared): string {
  */
 export function shareItem(root: string, item: Shared, file: string): void {
   requireWithin(root, item.path);
+  requireSealed(item.path);
   replaceFile(file, contentOf(item));
 }
 
 /** Copies an item that is a folder into another one. Throws as `shareItem`. */
 export function shareFolder(root: string, { name, path }: Shared, folder: string): string {
   requireWithin(root, path);
+  requireSealed(path);
   const target = join(folder, name);
   if (statSync(target, { throwIfNoEntry: false }))
     throw new OpenAgentError("item_exists", `${target} is there already. Choose another folder.`, { path: target });
   copyTree(path, target);
   return target;
+}
+
+/** Refuses values that are marked as secret and stand there readable, since nothing has encrypted them yet. */
+function requireSealed(path: string): void {
+  const isFolder = statSync(path).isDirectory();
+  const entries = isFolder ? readdirSync(path, { withFileTypes: true, recursive: true }) : [];
+  const inside = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const files = (isFolder ? inside : [path]).filter((file) => file.endsWith(".md"));
+  const open = files.find((file) => marksIn(readFileSync(file, "utf8")).some(({ version }) => version === undefined));
+  if (open === undefined) return;
+  const words = `${open} has a value that is marked as secret and not encrypted. Open the file, save it, and try again.`;
+  throw new OpenAgentError("invalid_input", words, { path: open });
 }
 
 function contentOf({ kind, name, path }: Shared): string | Uint8Array {

@@ -398,5 +398,17 @@ describe("the import into a Library", () => {
     });
     assert.equal(shared("rules", "style", "rule", "style.md"), usableItems["rule/style.md"]);
     assert.throws(() => shareItem(library, { ...item, path: folder }, at("x.zip")), { code: "invalid_input" });
+    writeFiles(library, {
+      "skill/greeting/more.md": `${sealed} <encrypted>hush</encrypted>\n`,
+      "rule/open.md": "<encrypted>hush</encrypted>\n",
+    });
+    const refused = { code: "invalid_input", message: /marked as secret and not encrypted/ };
+    assert.throws(() => shareItem(library, item, at("y.zip")), refused);
+    assert.throws(() => shareFolder(library, item, at("elsewhere")), refused);
+    assert.throws(() => shared("rules", "open", "rule", "open.md"), refused);
+    assert.deepEqual(
+      [existsSync(at("y.zip")), existsSync(at("elsewhere")), existsSync(at("open.md"))],
+      [false, false, false],
+    );
   });
 });
