@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { waitUntil } from "../../src/base/async.ts";
 import { isAlive } from "../../src/base/processes.ts";
 import type { OpenAgentError } from "../../src/base/errors.ts";
+import { Catalogue } from "../../src/library/catalogue.ts";
 import { cloneLibrary, remoteBranches } from "../../src/library/cloning.ts";
+import { readLibrary } from "../../src/library/library.ts";
 import { Repository } from "../../src/library/repository.ts";
 import { makeGitBed, writeInto, type GitBed } from "../fake/gitBed.ts";
 import { freePort, noSsh, startHttp, startSsh, type HttpServer, type SshServer } from "../fake/gitServers.ts";
@@ -237,5 +239,48 @@ describe("A Library's remote", () => {
     abort.abort(new Error("enough"));
     await assert.rejects(pushed, { message: "enough" });
     assert.equal((await next).ahead, 1);
+  });
+
+  it("may bring names that differ in capitals only, of which the Library tells", async () => {
+    const library = await bed.library(bare);
+    const catalogue = new Catalogue(library.folder);
+    assert.deepEqual(catalogue.problems(), []);
+    const other = bed.other(bare);
+    // In the index alone: not every file system could have both.
+    const blob = bed.git(other, "rev-parse", "HEAD:rule/style.md").trim();
+    bed.git(other, "update-index", "--add", "--cacheinfo", `100644,${blob},rule/Style.md`);
+    bed.git(other, "commit", "--quiet", "--message", "Clash");
+    bed.git(other, "push", "--quiet");
+    assert.deepEqual(await library.pull(), { kind: "updated", commits: 1 });
+    if (readdirSync(join(library.folder, "rule")).length < 2) return;
+    catalogue.changed();
+    assert.deepEqual(
+      catalogue.problems().map(({ code }) => code),
+      ["case-clash"],
+    );
+  });
+
+  it("may have twenty thousand files, of which missions read the items alone", async function () {
+    this.timeout(120_000);
+    const blob = bed.git(bare, "rev-parse", "main:rule/style.md").trim();
+    const other = bed.other(bare);
+    const paths = Array.from({ length: 20_000 }, (_, index) => `docs/${String(index % 100)}/${String(index)}.md`);
+    const input = paths.map((path) => `100644 ${blob}\t${path}\n`).join("");
+    const options = { cwd: other, env: bed.environment, input };
+    execFileSync("git", ["update-index", "--index-info"], options);
+    bed.git(other, "commit", "--quiet", "--message", "Many");
+    bed.git(other, "push", "--quiet");
+    const library = await bed.library(bare);
+    assert.ok(existsSync(join(library.folder, paths.at(-1) ?? "")));
+    const { parts, problems } = readLibrary(library.folder);
+    assert.deepEqual([parts.map(({ name }) => name), problems], [["style"], []]);
+    const { clean, files } = await library.status();
+    assert.deepEqual([clean, files], [true, []]);
+    writeInto(library.folder, { "docs/1/1.md": "changed\n" });
+    assert.deepEqual(await library.commit("One of many"), {
+      kind: "committed",
+      commit: here(library).slice(0, 7),
+      files: 1,
+    });
   });
 });
