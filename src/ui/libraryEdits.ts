@@ -1,4 +1,5 @@
 import * as vscode from "vscode";
+import { OpenAgentError } from "../base/errors.ts";
 import type { Catalogue, TextEdit } from "../orchestrator/index.ts";
 import { LineMap } from "./lineMap.ts";
 
@@ -14,4 +15,12 @@ export function workspaceEditOf(catalogue: Catalogue, edits: readonly Edit[]): v
     all.replace(vscode.Uri.file(path), lines.range(start, end), text, metadata);
   }
   return all;
+}
+
+/** Makes edits in a file, and saves it, whether an editor shows it or not. */
+export async function saveEdits(catalogue: Catalogue, path: string, edits: readonly Edit[]): Promise<void> {
+  if (edits.length === 0) return;
+  const document = await vscode.workspace.openTextDocument(vscode.Uri.file(path));
+  await vscode.workspace.applyEdit(workspaceEditOf(catalogue, edits));
+  if (!(await document.save())) throw new OpenAgentError("invalid_input", `${path} could not be saved.`, { path });
 }

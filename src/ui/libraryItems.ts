@@ -14,7 +14,7 @@ import {
   type ItemNode,
   type LibraryNode,
 } from "./libraryNodes.ts";
-import { workspaceEditOf } from "./libraryEdits.ts";
+import { saveEdits, workspaceEditOf } from "./libraryEdits.ts";
 import { reveal } from "./openFiles.ts";
 import type { LibraryRenames } from "./libraryRenames.ts";
 import type { LibraryView } from "./libraryView.ts";
@@ -222,11 +222,7 @@ async function duplicate(library: Library, item: ItemNode): Promise<void> {
   const target = vscode.Uri.file(isFolderItem(item) ? dirname(made) : made);
   await vscode.workspace.fs.copy(vscode.Uri.file(item.path), target, { overwrite: false });
   await library.refresh();
-  const edits = core.ownNameEdits(catalogue, made);
-  if (edits.length > 0) {
-    await vscode.workspace.applyEdit(workspaceEditOf(catalogue, edits));
-    await vscode.workspace.save(vscode.Uri.file(made));
-  }
+  await saveEdits(catalogue, made, core.ownNameEdits(catalogue, made));
   await vscode.window.showTextDocument(vscode.Uri.file(made), { preview: false });
 }
 
@@ -243,8 +239,7 @@ async function deleteNodes(library: Library, argument: unknown, selected: unknow
     if (node.kind === "item" && (node.itemKind === "mcps" || node.itemKind === "plugins")) {
       const catalogue = await library.catalogue();
       const edits = editsOfShared(catalogue, node.itemKind, node.name, undefined);
-      await vscode.workspace.applyEdit(workspaceEditOf(catalogue, edits));
-      await vscode.workspace.save(vscode.Uri.file(node.path));
+      await saveEdits(catalogue, node.path, edits);
     } else await vscode.workspace.fs.delete(vscode.Uri.file(node.path), { recursive: true, useTrash: hasTrash });
   await library.refresh();
 }

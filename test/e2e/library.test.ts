@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
+import { opencodeBinary } from "../fake/bed.ts";
 import { usableItems, writeFiles } from "../fake/library.ts";
 import { eventually } from "../host/eventually.ts";
 import { answerQuickInput, pickQuickItem, quickInput, runCommand, treeRow } from "../host/page.ts";
@@ -23,6 +24,8 @@ describe("a user with a Library at a remote", function () {
 
   before(async () => {
     scene = await makeScene({
+      // In a browser the editor would save by itself.
+      editor: { settings: { "openAgent.opencode.path": opencodeBinary, "files.autoSave": "off" } },
       prepare: (bed) => {
         remote = join(bed.root, "remote.git");
         other = join(bed.root, "other");
@@ -128,10 +131,34 @@ describe("a user with a Library at a remote", function () {
     assert.match(readFileSync(inLibrary("skill/checking/SKILL.md"), "utf8"), /“greeting”/);
   });
 
-  it("commits and pushes, which nothing did by itself, and another clone has it", async () => {
+  it("sees only what a filter leaves, and all again", async () => {
+    const rows = () => page.locator('.pane:has(.pane-header[aria-label^="Library"]) .monaco-list-row').allInnerTexts();
+    await runCommand(page, "Open Agent: Filter the Library…");
+    await stepTitled(page, "Filter the Library");
+    await answerQuickInput(page, "goodbye");
+    await eventually(rows, (shown) => shown.length === 2 && shown.join().includes("farewell"));
+    await page.getByText("Only what has “goodbye” in its name or description.").waitFor();
+    await runCommand(page, "Open Agent: Clear the Library’s Filter");
+    await eventually(rows, (shown) => ["Skills", "Commands", "Rules"].every((title) => shown.join().includes(title)));
+    await treeRow(page, "Skills").first().click();
+    await treeRow(page, "welcome").first().waitFor();
+  });
+
+  it("commits and pushes, which nothing did by itself, with what an editor holds when the user saves it, and another clone has it", async () => {
     const commits = [scene.bed.paths.library, remote].map((folder) => git(folder, "log", "--format=%s", "main"));
     assert.deepEqual(commits, ["Begin", "Begin"]);
+    await runCommand(page, "Open Agent: Open Library Item…");
+    await pickQuickItem(page, "checking");
+    await page.locator('.tab.active[aria-label*="SKILL.md"]').waitFor();
+    await page.locator(".editor-instance .view-lines").first().click();
+    await page.keyboard.press("Control+End");
+    await page.keyboard.insertText("Not saved yet.\n");
+    await page.locator(".tab.active.dirty").waitFor();
     await runCommand(page, "Open Agent: Commit Library…");
+    const dialog = page.locator(".monaco-dialog-box");
+    await dialog.getByText("Save skill/checking/SKILL.md of the Library first?").waitFor();
+    await scene.picture(page, "library-commit-unsaved");
+    await dialog.getByRole("button", { name: "Save and Commit" }).click();
     await stepTitled(page, "Commit Library (main)");
     await quickInput(page).getByText("skill/welcome/SKILL.md").first().waitFor();
     await quickInput(page).getByRole("button", { name: "OK" }).click();
@@ -143,6 +170,7 @@ describe("a user with a Library at a remote", function () {
     git(other, "pull", "-q");
     assert.equal(git(other, "log", "-1", "--format=%s · %an"), "Rename greeting · User");
     assert.ok(existsSync(join(other, "skill/welcome/scripts/greet.sh")));
+    assert.match(git(other, "show", "HEAD:skill/checking/SKILL.md"), /Not saved yet\./);
     assert.equal(git(other, "show", "--format=", "--name-only", "-M", "--diff-filter=D", "HEAD"), "");
   });
 
@@ -159,9 +187,12 @@ describe("a user with a Library at a remote", function () {
     await scene.picture(page, "library-diverged");
     await pickQuickItem(page, "Merge");
     const asked = await noticed(page, "The same lines were changed on both sides in rule/style.md");
-    await page.locator('.tab[aria-label*="style.md"]').first().waitFor();
+    await page.locator('.tab.active[aria-label*="style.md"]').waitFor();
+    await page.locator(".merge-editor").waitFor();
     await scene.picture(page, "library-conflict");
-    writeFileSync(inLibrary("rule/style.md"), rule("Both."));
+    assert.match(readFileSync(inLibrary("rule/style.md"), "utf8"), /^<{7} /m);
+    await runCommand(page, "Merge Editor: Accept All Incoming Changes from Left");
+    await page.locator(".tab.active.dirty").waitFor();
     await asked.getByRole("button", { name: "Continue" }).click();
     const together = await noticed(page, "Both sides are together now.");
     await together.getByRole("button", { name: "Push" }).click();
@@ -169,8 +200,45 @@ describe("a user with a Library at a remote", function () {
     git(other, "pull", "-q");
     const log = git(other, "log", "--format=%s");
     for (const subject of ["Change the rule here", "Change the rule there"]) assert.ok(log.includes(subject), log);
-    assert.equal(readFileSync(join(other, "rule/style.md"), "utf8"), rule("Both."));
+    assert.equal(readFileSync(join(other, "rule/style.md"), "utf8"), rule("Theirs."));
   });
+
+  const ways = [
+    ["Rebase", "Both sides are together now."],
+    ["Take Theirs", "The Library and its remote are the same now."],
+    ["Keep Mine", "The Library and its remote are the same now."],
+  ] as const;
+  for (const [way, words] of ways)
+    it(`may choose ${way} when both have gone on, and a branch keeps what would be lost`, async () => {
+      const library = scene.bed.paths.library;
+      const name = way.replace(" ", "-").toLowerCase();
+      for (const [folder, side] of [
+        [other, "theirs"],
+        [library, "mine"],
+      ] as const) {
+        writeFiles(folder, { [`rule/${name}-${side}.md`]: `${side}\n` });
+        git(folder, "add", "rule");
+        git(folder, "commit", "-qm", `${way}: ${side}`);
+      }
+      git(other, "push", "-q");
+      const [theirs, mine] = [git(other, "rev-parse", "HEAD"), git(library, "rev-parse", "HEAD")];
+      await runCommand(page, "Notifications: Clear All Notifications");
+      await runCommand(page, "Open Agent: Sync Library");
+      await stepTitled(page, "Sync Library");
+      await pickQuickItem(page, way);
+      if (way === "Keep Mine") await page.locator(".monaco-dialog-box").getByRole("button", { name: way }).click();
+      const said = await noticed(page, words);
+      const backup = /openagent\/backup-[\w-]*\w/.exec(await said.innerText())?.[0] ?? "";
+      assert.equal(git(library, "rev-parse", backup), way === "Keep Mine" ? theirs : mine);
+      if (way === "Rebase") await said.getByRole("button", { name: "Push" }).click();
+      await isPushed();
+      assert.deepEqual(
+        ["mine", "theirs"].filter((side) => existsSync(inLibrary(`rule/${name}-${side}.md`))),
+        way === "Rebase" ? ["mine", "theirs"] : way === "Keep Mine" ? ["mine"] : ["theirs"],
+      );
+      git(other, "fetch", "-q");
+      git(other, "reset", "-q", "--hard", "origin/main");
+    });
 
   it("duplicates a skill, which says its own name then, and deletes it", async () => {
     await runCommand(page, "Open Agent: Duplicate Library Item…");
