@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import * as vscode from "vscode";
 import { writeFiles } from "../fake/library.ts";
 import { driver } from "../host/driver.ts";
 import { eventually } from "../host/eventually.ts";
-import { closeTabs, renameSymbol } from "./steps.ts";
+import { closeTabs, noticed, quickInputTitled, renameSymbol } from "./steps.ts";
 
 const files = {
   "skill/greeting/SKILL.md": "---\n# ours\nname: hello # kept\ndescription: Greets people.\n---\nSee `skill/waving`.\n",
@@ -206,6 +206,53 @@ describe("the Library in editors", () => {
     assert.match(await text("skill/greeting/SKILL.md"), /skill\/waving`/);
     assert.match(await text("workspace-template/browser.json"), /"agent-browser", "waving"\]/);
     await vscode.workspace.saveAll();
+  });
+
+  it("makes and deletes nothing where a link leads out of it", async () => {
+    const elsewhere = mkdtempSync(join(tmpdir(), "editor-elsewhere-"));
+    const run = (command: string, argument: object) => {
+      void vscode.commands.executeCommand(`openAgent.${command}`, argument);
+    };
+    writeFiles(elsewhere, { "mine/SCRIPT.sh": "echo\n" });
+    symlinkSync(elsewhere, join(root, "init-script"));
+    writeFiles(root, { "workspace-template/linked.json": '{ "init_scripts": ["absent"] }\n' });
+    try {
+      run("newLibraryItem", { kind: "group", itemKind: "scripts" });
+      await quickInputTitled("New init script");
+      await driver.answerQuickInput("made");
+      await noticed("init-script/made/SCRIPT.sh leads out of");
+      const path = join(root, "init-script", "mine");
+      run("deleteLibraryItem", { kind: "item", itemKind: "scripts", name: "mine", path });
+      await noticed("init-script leads out of");
+      const editor = await open("workspace-template/linked.json");
+      const here = new vscode.Range(at(editor, "absent"), at(editor, "absent"));
+      const actions = await eventually(
+        async () =>
+          await vscode.commands.executeCommand<vscode.CodeAction[]>(
+            "vscode.executeCodeActionProvider",
+            uri("workspace-template/linked.json"),
+            here,
+          ),
+        (some) => some.some(({ title }) => title.startsWith("Remove")),
+      );
+      assert.deepEqual(
+        actions.filter(({ title }) => title.startsWith("Create")),
+        [],
+      );
+      assert.deepEqual([readdirSync(elsewhere), existsSync(join(elsewhere, "mine/SCRIPT.sh"))], [["mine"], true]);
+    } finally {
+      await vscode.commands.executeCommand("notifications.clearAll");
+      rmSync(join(root, "init-script"));
+      rmSync(join(root, "workspace-template/linked.json"));
+      rmSync(elsewhere, { recursive: true });
+    }
+  });
+
+  it("is shown in the Explorer where the window has no file manager", async () => {
+    assert.equal(vscode.env.uiKind, vscode.UIKind.Web);
+    void vscode.commands.executeCommand("openAgent.revealLibraryItem");
+    await quickInputTitled("Open Files");
+    await driver.press("Escape");
   });
 
   it("is another one when the setting names another folder", async () => {

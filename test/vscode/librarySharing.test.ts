@@ -115,6 +115,22 @@ describe("what the Library keeps secret and takes in", () => {
     await vscode.commands.executeCommand("notifications.clearAll");
   });
 
+  it("gives an item to others as a file, where its user says", async () => {
+    writeFiles(root, { "rule/told.md": "---\ndescription: Told.\n---\nSay it.\n" });
+    const file = join(root, "..", `told-${String(process.pid)}.md`);
+    const node = { kind: "item", itemKind: "rules", name: "told", path: join(root, "rule/told.md") };
+    void vscode.commands.executeCommand("openAgent.exportFromLibrary", node);
+    await driver.choosePath("Export the rule “told”", file);
+    const exported = await eventually(
+      () => (existsSync(file) ? readFileSync(file, "utf8") : ""),
+      (words) => words !== "",
+    );
+    assert.equal(exported, text("rule/told.md"));
+    await vscode.commands.executeCommand("notifications.clearAll");
+    rmSync(file);
+    rmSync(join(root, "rule/told.md"));
+  });
+
   it("takes in what the project tells other agents, once its files were shown", async () => {
     const skill = "---\nname: from-project\ndescription: Of the project.\n---\n";
     const folder = join(workspaceFolder(), ".claude");
