@@ -3,6 +3,7 @@ import { describeError, OpenAgentError } from "../base/errors.ts";
 import { processesWith } from "../base/processes.ts";
 import type { LimitKind, Probe, Workspace } from "../protocol/workspace.ts";
 import type { Backend, Layer, PrepareOptions, Wrapped, WrapOptions } from "./backend.ts";
+import { handOver, helperEnvironment } from "./handover.ts";
 import type { Limits } from "./limits.ts";
 import { rootFolder, tryKill, WorkspaceRoot } from "./root.ts";
 import { checkBinds, contained, containerEnvironment, hostnameOf, isRoot, markName, sandbox } from "./sandbox.ts";
@@ -31,7 +32,7 @@ export class Roots implements Layer {
 
   async prepare(workspace: Workspace, options: PrepareOptions): Promise<void> {
     const root = this.of(workspace);
-    const limiter = workspace.initScript ? await this.#limits.prefix(workspace) : [];
+    const limiter = workspace.initScript ? await this.#limits.limiter(workspace) : undefined;
     await this.#templates.build(workspace, options, limiter);
     options.signal?.throwIfAborted();
     if (options.rebuild) await root.destroy();
@@ -90,7 +91,8 @@ export class Roots implements Layer {
     if (gone !== undefined)
       throw new OpenAgentError("workspace_not_ready", `The workspace ${workspace.name} has to be built anew: ${gone}`);
     const root = this.of(workspace);
-    return { prefix: [...(await this.#limits.prefix(workspace)), ...(await root.entering())], root: root.path };
+    const { outside, inside } = await this.#limits.limiter(workspace);
+    return { prefix: [...outside, ...inside, ...(await root.entering())], root: root.path };
   }
 }
 
@@ -136,6 +138,7 @@ export class BwrapBackend implements Backend {
     const binds = [{ source: workspace.directory, target: workspace.directory, writable: true }, ...options.binds];
     checkBinds(binds);
     const { prefix, root } = await this.#roots.enter(workspace);
+    const given = handOver(argv, { ...containerEnvironment, ...workspace.environment, ...options.env });
     const line = [
       ...prefix,
       ...sandbox({
@@ -147,9 +150,9 @@ export class BwrapBackend implements Backend {
         ...(options.terminal && { terminal: true }),
         ...(options.outlives && { outlives: true }),
       }),
-      ...argv,
+      ...given.argv,
     ];
-    return toWrapped(line, { ...containerEnvironment, ...workspace.environment, ...options.env }, options.outlives);
+    return toWrapped(line, given.env, options.outlives);
   }
 
   stop(workspace: Workspace): Promise<void> {
@@ -162,14 +165,11 @@ export class BwrapBackend implements Backend {
 }
 
 /**
- * A command whose environment passes through helpers of the host to the command inside. What would act on the helpers'
- * own loading is refused. What is killed while the helpers still prepare it may have left their group already, and not yet
- * die with them: it is found by its mark.
+ * A command behind helpers of the host, whose environment is theirs and what is handed over. What is killed while the
+ * helpers still prepare it may have left their group already, and not yet die with them: it is found by its mark.
  */
-export function toWrapped(line: readonly string[], env: Record<string, string>, outlives = false): Wrapped {
-  const acting = Object.keys(env).find((name) => name.startsWith("LD_"));
-  if (acting !== undefined)
-    throw new OpenAgentError("invalid_input", `${acting} cannot be set for a whole workspace; set it for a command.`);
+export function toWrapped(line: readonly string[], given: Record<string, string>, outlives = false): Wrapped {
+  const env = { ...helperEnvironment(), ...given };
   const [command = "", ...args] = line;
   if (outlives) return { command, args, cwd: "/", env };
   const mark = randomUUID();

@@ -5,6 +5,7 @@ import { basename, join } from "node:path";
 import { OpenAgentError } from "../base/errors.ts";
 import { fields, list, optionalText, text, type Fields } from "../base/fields.ts";
 import { readJsonc } from "../base/jsonc.ts";
+import { variableName } from "../protocol/workspace.ts";
 import type { PrepareOptions } from "./backend.ts";
 import type { EngineClient } from "./engineClient.ts";
 import { findTool, tryTool } from "./tools.ts";
@@ -130,13 +131,22 @@ export function completionOf(
     ) as Record<string, string>;
   const ofContainer = added("containerEnv", environment);
   const all = { ...environment, ...ofContainer };
+  const wished = { ...ofContainer, ...added("remoteEnv", all) };
   const commands = ["onCreateCommand", "updateContentCommand", "postCreateCommand"]
     .flatMap((key) => metadata.flatMap((entry) => commandsIn(entry[key])))
     .map((words) => words.map((word) => substituted(word, { folder, container: all })));
+  // Engines read them from a file, a line for each.
+  const isLine = ([name, value]: [string, string]) => variableName.test(name) && !/[\r\n]/.test(value);
+  const [taken, not] = [Object.entries(wished).filter(isLine), Object.entries(wished).filter((one) => !isLine(one))];
   return {
-    environment: { ...ofContainer, ...added("remoteEnv", all) },
+    environment: Object.fromEntries(taken),
     commands,
-    left: leftOut([...metadata, config]),
+    left: [
+      ...leftOut([...metadata, config]),
+      ...not.map(
+        ([name]) => `A workspace does without ${name}: a variable is a name of letters and a value of one line.`,
+      ),
+    ],
   };
 }
 

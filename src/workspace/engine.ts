@@ -1,7 +1,9 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Sequence } from "../base/async.ts";
 import { OpenAgentError } from "../base/errors.ts";
 import { fields, list, number, optional, text, texts } from "../base/fields.ts";
@@ -11,6 +13,7 @@ import type { Backend, Bind, Layer, PrepareOptions, Wrapped, WrapOptions } from 
 import { probing } from "./bwrap.ts";
 import { buildImage, completionOf } from "./devContainer.ts";
 import { EngineClient } from "./engineClient.ts";
+import { handOver } from "./handover.ts";
 import { capabilities, checkBinds, contained, containerEnvironment, hostnameOf, markName } from "./sandbox.ts";
 import type { Templates } from "./template.ts";
 
@@ -34,9 +37,6 @@ interface Start {
   /** Kept in images that are made of it. */
   environment: Readonly<Record<string, string>>;
 }
-
-/** Names that the engine's own command needs itself; they may stand on its command line. */
-const clientsOwn = /^(PATH|HOME|USER|LANG|TERM|TMPDIR|XDG_.*|DOCKER_.*|CONTAINER.*|DBUS_.*|[A-Za-z]+_(proxy|PROXY))$/;
 
 /** Ends all processes that it sees whose environment has a mark that begins like the one given. */
 const reap = `for round in 1 2; do for entry in /proc/[0-9]*; do
@@ -161,21 +161,21 @@ export class EngineBackend implements Backend {
     const usual = { ...containerEnvironment, ...workspace.environment, ...options.env };
     // A dev container may have its tools anywhere.
     const path = workspace.devContainer === undefined ? undefined : running.path;
-    const env = path === undefined ? usual : { ...usual, PATH: withPath(usual["PATH"], path) };
+    const given = handOver(argv, path === undefined ? usual : { ...usual, PATH: withPath(usual["PATH"], path) });
     const flags = await this.#client.flags();
     const line = [
       ...flags.global,
       ...["exec", "-i", ...(options.terminal ? ["-t"] : []), "--workdir", options.cwd],
-      ...variableFlags(env),
+      ...Object.keys(given.env).flatMap((name) => ["--env", name]),
       ...(mark === undefined ? [] : ["--env", `${markName}=${mark}`]),
       container,
-      ...argv,
+      ...given.argv,
     ];
     return {
       command: this.#client.path(),
       args: line,
       cwd: "/",
-      env: { ...this.#client.environment(), ...passedOf(env) },
+      env: { ...this.#client.environment(), ...given.env },
       ...(mark !== undefined && { cleanUp: () => this.#client.quietly(...this.#reaper(container, running, mark)) }),
     };
   }
@@ -225,7 +225,7 @@ export class EngineBackend implements Backend {
     await this.#run({ workspace, name: this.#nameOf(workspace), image, environment: {} }, shape);
   }
 
-  /** Starts a container that does nothing. */
+  /** Starts a container that does nothing. Its variables come by a file: the engine's command would heed its own. */
   async #run({ workspace, name, image, environment }: Start, shape: Shape): Promise<void> {
     const { memoryMb, cpus, processes } = shape.limits;
     const flags = await this.#client.flags();
@@ -245,12 +245,18 @@ export class EngineBackend implements Backend {
         "--mount",
         `type=bind,${csv(`source=${source}`)},${csv(`target=${target}`)}${writable ? "" : ",readonly"}`,
       ]),
-      ...variableFlags(environment),
-      ...flags.run,
-      image,
-      ...["/bin/sh", "-c", idle],
     ];
-    await this.#client.run(flags.global, args, { env: { ...this.#client.environment(), ...passedOf(environment) } });
+    const folder = mkdtempSync(join(tmpdir(), "open-agent-run-"));
+    try {
+      const file = join(folder, "environment");
+      const lines = Object.entries(environment).map(([variable, value]) => `${variable}=${value}\n`);
+      writeFileSync(file, lines.join(""), { mode: 0o600 });
+      const variables = lines.length === 0 ? [] : ["--env-file", file];
+      const all = [...args, ...variables, ...flags.run, image, "/bin/sh", "-c", idle];
+      await this.#client.run(flags.global, all);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   }
 
   async #inspect(container: string): Promise<{ pid: number; shape: Shape; path?: string } | undefined> {
@@ -367,15 +373,6 @@ export class EngineBackend implements Backend {
   #templateImage(workspace: Workspace): string {
     return `localhost/open-agent:${this.#templates.keyOf(workspace)}`;
   }
-}
-
-/** The flags that set variables. What is not the command's own stands in its environment, not on its command line. */
-function variableFlags(env: Readonly<Record<string, string>>): string[] {
-  return Object.entries(env).flatMap(([name, value]) => ["--env", clientsOwn.test(name) ? `${name}=${value}` : name]);
-}
-
-function passedOf(env: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !clientsOwn.test(name)));
 }
 
 /** The environment of an image or a container, of what the engine tells of it. */

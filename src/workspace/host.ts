@@ -34,7 +34,8 @@ export class HostBackend implements Backend {
   async wrap(workspace: Workspace, argv: readonly string[], options: WrapOptions): Promise<Wrapped> {
     if (options.binds.some(({ source, target }) => source !== target))
       throw new OpenAgentError("invalid_input", "On the host, a file cannot be seen at another path.");
-    const [command = "", ...args] = [...(await this.#limits.prefix(workspace)), ...argv];
+    const { outside, inside } = await this.#limits.limiter(workspace);
+    const [command = "", ...args] = [...outside, ...inside, ...argv];
     const own = Object.fromEntries(
       Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
     );

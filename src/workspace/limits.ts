@@ -3,13 +3,25 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { readTextIfPresent } from "../base/files.ts";
 import type { LimitKind, Workspace, WorkspaceLimits } from "../protocol/workspace.ts";
+import { helperEnvironment } from "./handover.ts";
 import { isRoot } from "./sandbox.ts";
-import { findTool, needTool, tryTool } from "./tools.ts";
+import { findTool, needTool, runTool, tryTool } from "./tools.ts";
+
+/** Has systemd-run make a scope of the user's. */
+const scope = ["--user", "--scope", "--quiet", "--collect"] as const;
 
 const allLimits = ["memoryMb", "cpus", "processes"] as const satisfies readonly LimitKind[];
 
+/** What is put before a command to have it limited; nothing for a workspace without limits. */
+export interface Limiter {
+  /** Before all else. */
+  outside: readonly string[];
+  /** In the user namespace of the container: what the system counts for a user outside, it counts for all of his processes. */
+  inside: readonly string[];
+}
+
 /**
- * Limits of all that runs in a workspace together: control groups where we may make them, else scopes of the user's
+ * Limits of all that runs in a workspace together: control groups where we may make them, else a slice of the user's
  * systemd, else what the system counts for a user of the container.
  */
 export class Limits {
@@ -31,15 +43,15 @@ export class Limits {
     return isRoot() ? [] : ["processes"];
   }
 
-  /** What is put before a command to have it limited; nothing for a workspace without limits. */
-  async prefix(workspace: Workspace): Promise<string[]> {
+  async limiter(workspace: Workspace): Promise<Limiter> {
     const { limits } = workspace;
-    if (allLimits.every((kind) => limits[kind] === undefined)) return [];
+    const none: Limiter = { outside: [], inside: [] };
+    if (allLimits.every((kind) => limits[kind] === undefined)) return none;
     const groups = controlGroups();
-    if (groups) return this.#joining(groups, workspace);
-    if (await this.#hasSystemd()) return this.#scope(workspace);
-    if (isRoot() || limits.processes === undefined) return [];
-    return [needTool("prlimit", "util-linux"), `--nproc=${String(limits.processes)}`];
+    if (groups) return { ...none, outside: this.#joining(groups, workspace) };
+    if (await this.#hasSystemd()) return { ...none, outside: await this.#scope(workspace) };
+    if (isRoot() || limits.processes === undefined) return none;
+    return { ...none, inside: [needTool("prlimit", "util-linux"), `--nproc=${String(limits.processes)}`] };
   }
 
   /** Removes what was made for a workspace in which nothing runs any more. */
@@ -69,31 +81,31 @@ export class Limits {
     return joined.size === 0 ? [] : ["/bin/sh", "-c", join_, "limited", String(joined.size), ...joined];
   }
 
-  #scope(workspace: Workspace): string[] {
+  /** Each command has a scope of its own in the workspace's slice, which bears the limits of all of them. */
+  async #scope(workspace: Workspace): Promise<string[]> {
     const slice = `openagent-${this.#name(workspace).replaceAll("-", "_")}.slice`;
-    return [
-      needTool("systemd-run", "systemd"),
-      ...["--user", "--scope", "--quiet", "--collect", `--slice=${slice}`],
-      ...properties(workspace.limits).map((property) => `--property=${property}`),
-      "--",
-    ];
+    const set = ["--user", "--runtime", "set-property", slice, ...properties(workspace.limits)];
+    await runTool(needTool("systemctl", "systemd"), set, { env: helperEnvironment(), timeoutMs: 10_000 });
+    return [needTool("systemd-run", "systemd"), ...scope, `--slice=${slice}`, "--"];
   }
 
   #hasSystemd(): Promise<boolean> {
     return (this.#systemd ??= (async () => {
       const run = findTool("systemd-run");
-      if (run === undefined || isRoot()) return false;
-      const args = ["--user", "--scope", "--quiet", "--collect", "--property=TasksMax=50", "--", "/bin/true"];
-      return (await tryTool(run, args, { timeoutMs: 5000 })).exitCode === 0;
+      if (run === undefined || findTool("systemctl") === undefined || isRoot()) return false;
+      const args = [...scope, "--property=TasksMax=50", "--", "/bin/true"];
+      return (await tryTool(run, args, { env: helperEnvironment(), timeoutMs: 5000 })).exitCode === 0;
     })());
   }
 }
 
+/** All of them, since the slice may have had others before. */
 function properties({ memoryMb, cpus, processes }: WorkspaceLimits): string[] {
   return [
-    ...(memoryMb === undefined ? [] : [`MemoryMax=${String(memoryMb)}M`]),
-    ...(cpus === undefined ? [] : [`CPUQuota=${String(Math.round(cpus * 100))}%`]),
-    ...(processes === undefined ? [] : [`TasksMax=${String(processes)}`]),
+    `MemoryMax=${memoryMb === undefined ? "infinity" : `${String(memoryMb)}M`}`,
+    `MemorySwapMax=${memoryMb === undefined ? "infinity" : "0"}`,
+    `CPUQuota=${cpus === undefined ? "" : `${String(Math.round(cpus * 100))}%`}`,
+    `TasksMax=${processes === undefined ? "infinity" : String(processes)}`,
   ];
 }
 

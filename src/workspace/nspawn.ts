@@ -2,6 +2,7 @@ import { OpenAgentError } from "../base/errors.ts";
 import type { Probe, Workspace } from "../protocol/workspace.ts";
 import type { Backend, Bind, Layer, PrepareOptions, Wrapped, WrapOptions } from "./backend.ts";
 import { needBootstrap, probing, toWrapped, type Roots } from "./bwrap.ts";
+import { handOver, helperEnvironment } from "./handover.ts";
 import type { Limits } from "./limits.ts";
 import { checkBinds, containerEnvironment, hostnameOf, isRoot } from "./sandbox.ts";
 import { needTool, runTool } from "./tools.ts";
@@ -26,7 +27,10 @@ const dropped = [
 ];
 
 /** nspawn warns at each end when its folder is on a disk. The mount is in a namespace of this command alone. */
-const quiet = 'mkdir -p /run/systemd/nspawn && mount -t tmpfs tmpfs /run/systemd/nspawn && exec "$@"';
+const quiet = '"$1" -p /run/systemd/nspawn && "$2" -t tmpfs tmpfs /run/systemd/nspawn && shift 2 && exec "$@"';
+
+/** Several commands run in one file system, and `/tmp` is a part of it. */
+const nspawnEnvironment = { SYSTEMD_NSPAWN_LOCK: "0", SYSTEMD_NSPAWN_TMPFS_TMP: "0" };
 
 /** A container by systemd-nspawn, one for each command, on the file system that bubblewrap would use. Needs root. */
 export class NspawnBackend implements Backend {
@@ -49,7 +53,7 @@ export class NspawnBackend implements Backend {
       const version = /\d[\d.]*/.exec(await runTool(nspawn, ["--version"]))?.[0];
       const line = [...supervised(false), ...options({ root: "/", cwd: "/", hostname: "probe", network: "private" })];
       const [command, ...args] = [...line, "--volatile=yes", "--", "/bin/true"];
-      await runTool(command, args, { timeoutMs: 30_000, env: environment({}) });
+      await runTool(command, args, { timeoutMs: 30_000, env: { ...helperEnvironment(), ...nspawnEnvironment } });
       needBootstrap();
       return version;
     });
@@ -71,7 +75,7 @@ export class NspawnBackend implements Backend {
     const binds = [{ source: workspace.directory, target: workspace.directory, writable: true }, ...wrapOptions.binds];
     checkBinds(binds);
     const { prefix, root } = await this.#roots.enter(workspace);
-    const env = { ...containerEnvironment, ...workspace.environment, ...wrapOptions.env };
+    const given = handOver(argv, { ...containerEnvironment, ...workspace.environment, ...wrapOptions.env });
     const line = [
       ...prefix,
       ...supervised(wrapOptions.outlives ?? false),
@@ -83,11 +87,11 @@ export class NspawnBackend implements Backend {
       }),
       wrapOptions.terminal ? "--console=interactive" : "--console=pipe",
       ...binds.map(bindOption),
-      ...Object.keys(env).map((name) => `--setenv=${name}`),
+      ...Object.keys(given.env).map((name) => `--setenv=${name}`),
       "--",
-      ...argv,
+      ...given.argv,
     ];
-    return toWrapped(line, environment(env), wrapOptions.outlives);
+    return toWrapped(line, { ...given.env, ...nspawnEnvironment }, wrapOptions.outlives);
   }
 
   stop(workspace: Workspace): Promise<void> {
@@ -105,7 +109,7 @@ function supervised(outlives: boolean): string[] {
     ...(outlives ? [] : [needTool("setpriv", "util-linux"), "--pdeathsig=KILL"]),
     needTool("unshare", "util-linux"),
     ...["--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"],
-    ...["/bin/sh", "-c", quiet, "nspawn"],
+    ...["/bin/sh", "-c", quiet, "nspawn", needTool("mkdir", "coreutils"), needTool("mount")],
   ];
 }
 
@@ -123,9 +127,4 @@ function options(of: { root: string; cwd: string; hostname: string; network: "ho
 function bindOption({ source, target, writable }: Bind): string {
   const escape = (path: string) => path.replaceAll("\\", "\\\\").replaceAll(":", "\\:");
   return `--bind${writable ? "" : "-ro"}=${escape(source)}:${escape(target)}`;
-}
-
-/** Several commands run in one file system, and `/tmp` is a part of it. */
-function environment(env: Readonly<Record<string, string>>): Record<string, string> {
-  return { ...containerEnvironment, ...env, SYSTEMD_NSPAWN_LOCK: "0", SYSTEMD_NSPAWN_TMPFS_TMP: "0" };
 }

@@ -6,6 +6,7 @@ import { sleep, waitUntil } from "../base/async.ts";
 import { OpenAgentError, systemCode } from "../base/errors.ts";
 import { privateFolder, readTextIfPresent, writePrivateFile } from "../base/files.ts";
 import type { Workspace } from "../protocol/workspace.ts";
+import { helperPath } from "./handover.ts";
 import { identityOf, isSameProcess, readIdentity, withLock } from "./lock.ts";
 import { contained, isRoot, userNamespace } from "./sandbox.ts";
 import { copyTree, removeTree } from "./template.ts";
@@ -96,7 +97,7 @@ export class WorkspaceRoot {
       ],
       {
         cwd: this.#folder,
-        env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+        env: { PATH: helperPath },
         stdio: ["ignore", "pipe", "pipe"],
         detached: true,
       },

@@ -6,6 +6,8 @@ import { privateFolder } from "../base/files.ts";
 import type { Workspace } from "../protocol/workspace.ts";
 import type { PrepareOptions } from "./backend.ts";
 import { bootstrapOf } from "./distribution.ts";
+import { handOver, helperEnvironment } from "./handover.ts";
+import type { Limiter } from "./limits.ts";
 import { withLock } from "./lock.ts";
 import { contained, containerEnvironment, hostnameOf, isRoot, sandbox } from "./sandbox.ts";
 import { runTool, tryTool } from "./tools.ts";
@@ -48,8 +50,8 @@ export class Templates {
     return gone === undefined ? undefined : `${join(root, gone)} is missing.`;
   }
 
-  /** Builds what is missing. `limiter` is put before the init script's command. */
-  async build(workspace: Workspace, options: PrepareOptions, limiter: readonly string[] = []): Promise<void> {
+  /** Builds what is missing. `limiter` holds the init script. */
+  async build(workspace: Workspace, options: PrepareOptions, limiter?: Limiter): Promise<void> {
     checkPackages(workspace.packages);
     const { initScript, ...base } = workspace;
     // Most scripts are changed a few times until they work; the packages need not be fetched anew each time.
@@ -60,7 +62,7 @@ export class Templates {
     await withLock(lock, () => this.#buildLocked(workspace, options, limiter), { ...options, onWait });
   }
 
-  async #buildLocked(workspace: Workspace, options: PrepareOptions, limiter: readonly string[]): Promise<void> {
+  async #buildLocked(workspace: Workspace, options: PrepareOptions, limiter?: Limiter): Promise<void> {
     const key = this.keyOf(workspace);
     const home = join(this.#folder, key);
     for (const name of readdirSync(this.#folder))
@@ -113,7 +115,7 @@ export class Templates {
     workspace: Workspace,
     draft: string,
     options: PrepareOptions,
-    limiter: readonly string[],
+    { outside, inside }: Limiter = { outside: [], inside: [] },
   ): Promise<void> {
     const { initScript = "", ...base } = workspace;
     const root = join(draft, "rootfs");
@@ -123,8 +125,14 @@ export class Templates {
     const before = join(draft, "before.sh");
     writeFileSync(before, watching);
     const [target, beforeTarget] = ["/run/init.sh", "/run/before-init.sh"];
-    const [command, ...args] = contained([
-      ...limiter,
+    const given = handOver(["/bin/bash", target], {
+      ...containerEnvironment,
+      ...workspace.environment,
+      DEBIAN_FRONTEND: "noninteractive",
+      BASH_ENV: beforeTarget,
+    });
+    const holding = contained([
+      ...inside,
       ...sandbox({
         root,
         cwd: "/root",
@@ -135,14 +143,10 @@ export class Templates {
         network: "host",
         hostname: hostnameOf(workspace.name),
       }),
-      ...["/bin/bash", target],
+      ...given.argv,
     ]);
-    const env = {
-      ...containerEnvironment,
-      ...workspace.environment,
-      DEBIAN_FRONTEND: "noninteractive",
-      BASH_ENV: beforeTarget,
-    };
+    const [command = "", ...args] = [...outside, ...holding];
+    const env = { ...helperEnvironment(), ...given.env };
     options.output("Running the init script\n");
     const ran = await tryTool(command, args, { env, output: options.output, ...optionalSignal(options) });
     options.signal?.throwIfAborted();

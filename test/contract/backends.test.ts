@@ -106,14 +106,55 @@ sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[2:])))`;
 
     it("shows no secret on any command line", async () => {
       const secret = "s3cret-4711-value";
-      const running = bed.sh(workspace, "sleep 2", { env: { API_KEY: secret } });
+      // The second is a name that podman's and docker's own commands heed.
+      const env = { API_KEY: secret, DOCKER_AUTH_CONFIG: secret };
+      const running = bed.sh(workspace, "sleep 2", { env });
       for (let round = 0; round < 10; round++) {
         assert.deepEqual(processesNamed(secret), []);
         await sleep(150);
       }
       await running;
-      const seen = await bed.sh(workspace, 'echo "$API_KEY"', { env: { API_KEY: secret } });
-      assert.equal(seen.stdout.trim(), secret);
+      const seen = await bed.sh(workspace, 'echo "$API_KEY $DOCKER_AUTH_CONFIG"', { env });
+      assert.equal(seen.stdout.trim(), `${secret} ${secret}`);
+    });
+
+    it("lets the workspace's variables act on nothing outside", async function () {
+      if (!isContainer) return this.skip();
+      const planted = join(workspace.directory, "planted");
+      const ran = join(workspace.directory, "ran-outside");
+      mkdirSync(planted);
+      for (const name of ["mkdir", "mount", "sh", "bwrap", "newuidmap", "runc", "conmon"])
+        writeFileSync(join(planted, name), `#!/bin/sh\necho ${name} >>${ran}\n/usr/bin/${name} "$@"\n`, {
+          mode: 0o755,
+        });
+      const environment = {
+        PATH: `${planted}:/usr/bin:/bin`,
+        LD_PRELOAD: "/nowhere/planted.so",
+        CONTAINERS_CONF: "/nowhere/containers.conf",
+        DOCKER_HOST: "tcp://127.0.0.1:9",
+        SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: "nonsense",
+        UID: "4",
+      };
+      const names = Object.keys(environment);
+      const shown = names.map((name) => `"$${name}"`).join(" ");
+      const options = { cwd: workspace.directory, env: {}, binds: [] };
+      const acting = { ...workspace, environment };
+      const { args, env } = await bed.backends[kind].wrap(
+        acting,
+        ["/bin/sh", "-c", `printf '%s\\n' ${shown}`],
+        options,
+      );
+      assert.deepEqual(
+        names.filter((name) => env[name] === environment[name as keyof typeof environment]),
+        [],
+      );
+      assert.ok(
+        !args.some((word) => Object.values(environment).some((value) => value.length > 3 && word.includes(value))),
+      );
+      const seen = await bed.sh(acting, `printf '%s\\n' ${shown}; command -v mkdir`);
+      assert.equal(seen.stdout, `${[...Object.values(environment), join(planted, "mkdir")].join("\n")}\n`);
+      assert.ok(!existsSync(ran));
+      await assert.rejects(bed.sh(workspace, "true", { env: { "A B": "1" } }), { code: "invalid_input" });
     });
 
     it("leaves no process behind when the one that started it is killed", async function () {

@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { waitUntil } from "../../src/base/async.ts";
 import { OpenAgentError } from "../../src/base/errors.ts";
@@ -194,33 +204,81 @@ exit 5`;
   });
 
   it("works for an ordinary user, without root", function () {
-    if (process.getuid?.() !== 0 || !readable(sources)) return this.skip();
-    const place = join(shared.root, "ordinary");
-    mkdirSync(place);
-    chmodSync(shared.root, 0o755);
+    const place = ordinaryPlace(this);
     const project = join(place, "project");
-    mkdirSync(project);
     const workspace = { ...bed.workspace("bwrap"), directory: project };
     const script =
       "id -u; chown 33:33 /srv && stat -c %u /srv; echo made >file; " +
       "(echo 4 >/proc/sys/kernel/printk) 2>/dev/null || echo refused; touch /etc/new; rm /etc/hostname; ls /etc/new";
-    writeFileSync(join(place, "run.mjs"), wrapRunner(join(place, "data"), workspace, script));
+    const said = asOrdinary(place, wrapRunner(join(place, "data"), workspace, script));
+    assert.equal(said, "0\n33\nrefused\n/etc/new\n");
+    assert.equal(execFileSync("stat", ["-c", "%u", join(project, "file")], { encoding: "utf8" }).trim(), "65534");
+  });
+
+  it("is limited as a whole by an ordinary user's systemd, which nothing inside hears of", function () {
+    const place = ordinaryPlace(this);
+    const calls = join(place, "project", "calls");
+    // No systemd runs for a user of the tests: these say how it is asked.
+    const systemd = (name: string, rest: string) => {
+      const say = `echo "${name} $(readlink /proc/self/ns/user) $*" >>${calls}`;
+      const refuse = '[ -n "$XDG_RUNTIME_DIR" ] || { echo "Failed to connect to bus" >&2; exit 1; }';
+      writeFileSync(join(place, "tools", name), `#!/bin/sh\n${refuse}\n${say}\n${rest}\n`, { mode: 0o755 });
+    };
+    mkdirSync(join(place, "tools"));
+    systemd("systemctl", "exit 0");
+    systemd("systemd-run", 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"');
+    const workspace = {
+      ...bed.workspace("bwrap", { limits: { memoryMb: 500, cpus: 1.5 }, initScript: "echo in-script >/srv/made" }),
+      directory: join(place, "project"),
+    };
+    const script = 'cat /srv/made; echo "bus: $XDG_RUNTIME_DIR"';
+    const said = asOrdinary(place, wrapRunner(join(place, "data"), workspace, script), {
+      PATH: `${join(place, "tools")}:${process.env["PATH"] ?? ""}`,
+      XDG_RUNTIME_DIR: "/run/user/65534",
+    });
+    assert.equal(said, "in-script\nbus: \n");
+    const lines = readFileSync(calls, "utf8").trim().split("\n");
+    const slice = /openagent-[0-9a-f]{8}_w\d+\.slice/.exec(lines[1] ?? "")?.[0] ?? "";
+    const ours = readlinkSync("/proc/self/ns/user");
+    const values = "MemoryMax=500M MemorySwapMax=0 CPUQuota=150% TasksMax=infinity";
+    const [probe, ...asked] = lines.map((line) => line.replace(/ -- .*$/, ""));
+    assert.equal(probe, `systemd-run ${ours} --user --scope --quiet --collect --property=TasksMax=50`);
+    // Once for the init script, once for the command.
+    const once = [
+      `systemctl ${ours} --user --runtime set-property ${slice} ${values}`,
+      `systemd-run ${ours} --user --scope --quiet --collect --slice=${slice}`,
+    ];
+    assert.deepEqual(asked, [...once, ...once]);
+  });
+
+  /** A folder with an empty project for a user who owns nothing else; skips the test where there is none. */
+  function ordinaryPlace(context: Mocha.Context): string {
+    if (process.getuid?.() !== 0 || !readable(sources)) return context.skip();
+    const place = mkdtempSync(join(shared.root, "ordinary-"));
+    chmodSync(shared.root, 0o755);
+    mkdirSync(join(place, "project"));
+    return place;
+  }
+
+  /** Runs a program as that user, with finished file systems of his own; gives what it prints. */
+  function asOrdinary(place: string, program: string, variables: Readonly<Record<string, string>> = {}): string {
+    writeFileSync(join(place, "run.mjs"), program);
     execFileSync("chown", ["-R", "65534:65534", place]);
+    const given = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
     const asUser = [
       "set -e",
       // A user of this name with users set aside for him, for this command alone.
       "mount -t tmpfs tmpfs /mnt; cp -a /etc/passwd /mnt/; echo nobody:500000:65536 >/mnt/subid",
       "mount --bind /mnt/subid /etc/subuid; mount --bind /mnt/subid /etc/subgid",
-      'run="setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=$1 USER=nobody"',
-      'tar -C "$2" -c --exclude="rootfs/dev/*" "$4" | $run sh -c \'mkdir -p "$1/data/containers/templates" &&' +
-        ' unshare --user --map-root-user --map-auto tar -C "$1/data/containers/templates" -x\' sh "$1"',
-      '$run "$3" "$1/run.mjs"',
+      "place=$1; templates=$2; node=$3; key=$4; shift 4",
+      'run="setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=$place USER=nobody"',
+      'tar -C "$templates" -c --exclude="rootfs/dev/*" "$key" | $run sh -c \'mkdir -p "$1/data/containers/templates" &&' +
+        ' unshare --user --map-root-user --map-auto tar -C "$1/data/containers/templates" -x\' sh "$place"',
+      '$run "$@" "$node" "$place/run.mjs"',
     ].join("\n");
-    const args = ["--mount", "/bin/sh", "-c", asUser, "sh", place, templates, process.execPath, baseKey];
-    const said = execFileSync("unshare", args, { encoding: "utf8" });
-    assert.equal(said, "0\n33\nrefused\n/etc/new\n");
-    assert.equal(execFileSync("stat", ["-c", "%u", join(project, "file")], { encoding: "utf8" }).trim(), "65534");
-  });
+    const args = ["--mount", "/bin/sh", "-c", asUser, "sh", place, templates, process.execPath, baseKey, ...given];
+    return execFileSync("unshare", args, { encoding: "utf8" });
+  }
 
   /** Lets another process build a workspace, and kills it when it has said something. */
   async function killedDuring(workspace: Workspace, said: RegExp): Promise<void> {

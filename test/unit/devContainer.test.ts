@@ -14,7 +14,7 @@ describe("what an image says of its dev container", () => {
               B: "${containerEnv:HOME}/b",
               C: "${localEnv:OPEN_AGENT_TEST_LOCAL}:${localEnv:NO_SUCH:else}",
             },
-            remoteEnv: { PATH: "/b:${containerEnv:PATH}", D: "${containerEnv:B}", GONE: null },
+            remoteEnv: { PATH: "/b:${containerEnv:PATH}", D: "${containerEnv:B}", GONE: null, KEY: "two\nlines" },
             onCreateCommand: ["run", "${localWorkspaceFolderBasename}"],
             updateContentCommand: { one: "first", two: ["second", "${HOME}"] },
             postCreateCommand: " ",
@@ -38,6 +38,7 @@ describe("what an image says of its dev container", () => {
     assert.deepEqual(left, [
       "A workspace does without runArgs, initializeCommand.",
       "Everything runs as root, not as node.",
+      "A workspace does without KEY: a variable is a name of letters and a value of one line.",
     ]);
   });
 });
