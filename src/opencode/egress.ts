@@ -8,19 +8,24 @@ import { chmodSync, rmSync, statSync } from "node:fs";
 import { createServer, request } from "node:http";
 import { BlockList, connect, createServer as createPipe, isIP, isIPv6, type Server, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
+import { pipeline } from "node:stream";
 
 const [socket = "", owner = "", ports = ""] = process.argv.slice(2);
 const localPorts = ports.split(",").filter((port) => port !== "");
 
-const here = new BlockList();
-here.addSubnet("127.0.0.0", 8);
-here.addSubnet("0.0.0.0", 8);
-here.addSubnet("169.254.0.0", 16);
-here.addAddress("::1", "ipv6");
-here.addAddress("::", "ipv6");
-here.addSubnet("fe80::", 10, "ipv6");
-for (const { address, family } of Object.values(networkInterfaces()).flatMap((one) => one ?? []))
-  here.addAddress(address.replace(/%.*$/, ""), family === "IPv6" ? "ipv6" : "ipv4");
+/** Whether an address is this machine's. Those that it has from its networks change with them. */
+function isHere(address: string): boolean {
+  const here = new BlockList();
+  here.addSubnet("127.0.0.0", 8);
+  here.addSubnet("0.0.0.0", 8);
+  here.addSubnet("169.254.0.0", 16);
+  here.addAddress("::1", "ipv6");
+  here.addAddress("::", "ipv6");
+  here.addSubnet("fe80::", 10, "ipv6");
+  for (const own of Object.values(networkInterfaces()).flatMap((one) => one ?? []))
+    here.addAddress(own.address.replace(/%.*$/, ""), own.family === "IPv6" ? "ipv6" : "ipv4");
+  return here.check(address, isIPv6(address) ? "ipv6" : "ipv4");
+}
 
 function join(one: Socket, other: Socket): void {
   const end = () => {
@@ -52,8 +57,7 @@ async function addressOf(host: string, port: string): Promise<string> {
   const name = host.replace(/^\[|\]$/g, "");
   const address = isIP(name) > 0 ? name : (await lookup(name)).address;
   const mapped = address.replace(/^::ffff:(?=\d+\.)/i, "");
-  if (here.check(mapped, isIPv6(mapped) ? "ipv6" : "ipv4"))
-    throw new Error(`This container may not reach ${host}:${port} on its host.`);
+  if (isHere(mapped)) throw new Error(`This container may not reach ${host}:${port} on its host.`);
   return address;
 }
 
@@ -66,16 +70,18 @@ const server = createServer((asked, answer) => {
     const target = { host: await addressOf(url.hostname, port), port: Number(port), path: url.pathname + url.search };
     const out = request({ ...target, method: asked.method, headers, setHost: false }, (response) => {
       answer.writeHead(response.statusCode ?? 502, response.headers);
-      response.pipe(answer);
+      pipeline(response, answer, () => undefined);
     });
     out.on("error", (error) => answer.destroy(error));
-    asked.pipe(out);
+    pipeline(asked, out, () => undefined);
   })().catch((error: unknown) => {
     answer.writeHead(403, { "content-type": "text/plain" });
     answer.end(`${String(error)}\n`);
   });
 });
 server.on("connect", (asked, client: Socket, first: Buffer) => {
+  // It may be gone before it is answered, and nobody else listens to it any more.
+  client.on("error", () => client.destroy());
   const target = asked.url ?? "";
   const colon = target.lastIndexOf(":");
   void (async () => {
@@ -87,6 +93,8 @@ server.on("connect", (asked, client: Socket, first: Buffer) => {
       join(client, out);
     });
     out.on("error", () => client.destroy());
+    if (client.destroyed) out.destroy();
+    else client.once("close", () => out.destroy());
   })().catch((error: unknown) => {
     client.end(`HTTP/1.1 403 Forbidden\r\ncontent-type: text/plain\r\n\r\n${String(error)}\n`);
   });
