@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess, type StdioOptions } from "node:child_process";
 import type { Readable } from "node:stream";
 import { TextDecoder } from "node:util";
+import { sleep } from "../base/async.ts";
 import type { Workspace } from "../protocol/workspace.ts";
 import type { Backend, Wrapped, WrapOptions } from "./backend.ts";
 import { killGroup } from "./tools.ts";
@@ -57,7 +58,7 @@ export async function exec(
         resolve(code ?? undefined);
       });
     });
-    await closed(child);
+    await drained(child, () => timedOut || signal?.aborted === true);
     signal?.throwIfAborted();
     return {
       exitCode: timedOut ? undefined : exitCode,
@@ -106,17 +107,27 @@ function start(wrapped: Wrapped, stdio: StdioOptions): ChildProcess {
   return spawn(wrapped.command, wrapped.args, { cwd: wrapped.cwd, env: wrapped.env, stdio, detached: true });
 }
 
-/** Resolves when the pipes have been read to their end. */
-function closed(child: ChildProcess): Promise<void> {
-  return new Promise((resolve) => {
-    const open = [child.stdout, child.stderr].filter((stream): stream is Readable => stream?.closed === false);
-    let left = open.length;
-    if (left === 0) resolve();
-    for (const stream of open)
-      stream.once("close", () => {
-        if (--left === 0) resolve();
-      });
-  });
+/** Milliseconds for which what a command has left behind may be silent and still hold the pipes. */
+const silence = 500;
+
+/**
+ * Resolves when the pipes of a command that has ended were read to their end. What it has left behind may hold them open
+ * for ever: they are closed when they have been silent for a while, and as soon as the command's own time is over.
+ */
+async function drained(child: ChildProcess, isOver: () => boolean): Promise<void> {
+  const open = [child.stdout, child.stderr].filter((stream): stream is Readable => stream?.closed === false);
+  const closed = Promise.all(open.map((stream) => new Promise((resolve) => stream.once("close", resolve))));
+  let [heard, isClosed] = [true, false];
+  for (const stream of open) stream.on("data", () => (heard = true));
+  void closed.then(() => (isClosed = true));
+  while (heard && !isClosed) {
+    heard = false;
+    await Promise.race([closed, sleep(silence)]);
+    // What has come while this process was busy is read before it is judged.
+    await new Promise(setImmediate);
+    if (isOver()) break;
+  }
+  for (const stream of open) stream.destroy();
 }
 
 /** Keeps the first half and the last half of at most `limit` bytes. */

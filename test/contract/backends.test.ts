@@ -80,6 +80,20 @@ for (const kind of backendKinds)
       await gone("4711.1");
     });
 
+    it("ends a command at its time, and one that has ended, also when what it left behind holds its outputs", async () => {
+      const leaving = (script: string) =>
+        `rm -f left; setsid sh -c 'echo >left; ${script}' & until [ -e left ]; do sleep 0.01; done; echo $!`;
+      const silent = leaving("exec sleep 4711.9");
+      const late = await bed.sh(workspace, `${silent}; sleep 4711.8`, { timeoutMs: 2500 });
+      const done = await bed.sh(workspace, silent);
+      const loud = await bed.sh(workspace, leaving("while echo x; do sleep 0.05; done"), { timeoutMs: 1500 });
+      // Of the host, what has left its group goes on.
+      if (!isContainer) for (const { stdout } of [late, done]) process.kill(Number.parseInt(stdout, 10), "SIGKILL");
+      assert.deepEqual([late.timedOut, done.timedOut, done.exitCode], [true, false, 0]);
+      assert.ok(isContainer || loud.timedOut);
+      await gone("4711.9");
+    });
+
     it("works in its own folder at the same path as outside, and writes files that are ours", async () => {
       await bed.sh(workspace, "echo hello >made && mkdir -p deep/er && echo x >deep/er/file");
       assert.equal(readFileSync(join(workspace.directory, "made"), "utf8"), "hello\n");
