@@ -157,14 +157,9 @@ export function workspaceRoutes(core: Core, directory: string): Hono {
     });
   });
   app.post("/:id/rerun-init", async (context) => {
-    const { id, name, initScript = "" } = container(context);
-    if (initScript === "") throw new OpenAgentError("invalid_input", `${name} has no init script.`);
+    const { id } = container(context);
     const began = Date.now();
-    const { exitCode, stdout, stderr } = await core.run(
-      "execInWorkspace",
-      { workspaceId: id, argv: ["/bin/bash", "-e", "-s"], stdin: initScript },
-      context.req.raw.signal,
-    );
+    const { exitCode, stdout, stderr } = await core.run("runInitScript", { workspaceId: id }, context.req.raw.signal);
     const duration_secs = (Date.now() - began) / 1000;
     return context.json({ success: exitCode === 0, exit_code: exitCode ?? -1, stdout, stderr, duration_secs });
   });

@@ -136,6 +136,13 @@ export const workspaceCommands = {
     }),
     (leader, { workspaceId: id, ...input }, signal): Promise<ExecResult> => leader.workspaces.exec(id, input, signal),
   ),
+  /** Runs a container's init script once more, on what missions have made of it. */
+  runInitScript: command(z.object({ workspaceId }), async (leader, input, signal): Promise<ExecResult> => {
+    const { id, kind, network } = leader.workspaces.get(input.workspaceId);
+    // For another network than its own, they make the container anew, which ends what runs in it.
+    if (network === "private" && (kind === "podman" || kind === "docker")) await endServer(leader, id);
+    return leader.workspaces.runInitScript(id, signal);
+  }),
   /** What a terminal runs to be in the workspace. */
   workspaceShell: command(z.object({ workspaceId }), (leader, input): Promise<Wrapped> =>
     leader.workspaces.shell(input.workspaceId),

@@ -10,7 +10,7 @@ import type { Backend, Layer, Wrapped } from "../workspace/backend.ts";
 import { exec, shellCommand, type ExecOptions, type ExecResult } from "../workspace/exec.ts";
 import { WorkspaceSecrets, type SecretStore } from "./secrets.ts";
 import type { Registry } from "../workspace/registry.ts";
-import { copyTree } from "../workspace/template.ts";
+import { copyTree, removeTree } from "../workspace/template.ts";
 import { lostWorktrees, newWorktree } from "../workspace/worktrees.ts";
 
 export type Backends = Readonly<Record<BackendKind, Backend>>;
@@ -307,6 +307,18 @@ export class Workspaces implements Disposable {
     return exec(backend, workspace, argv, { ...options, env, cwd: cwd ?? workspace.directory, binds: [], signal });
   }
 
+  /** Runs its init script again, as builds do: by the same shell, with the host's network, and with nothing to read. */
+  async runInitScript(id: string, signal: AbortSignal): Promise<ExecResult> {
+    const { name, initScript = "", devContainer, directory } = this.get(id);
+    if (initScript === "") throw new OpenAgentError("invalid_input", `${name} has no init script.`);
+    const fromFile =
+      'script=$(mktemp) && cat >"$script" && { "$1" -e "$script" </dev/null; code=$?; rm -f "$script"; exit $code; }';
+    const [shell, cwd] = devContainer === undefined ? ["/bin/bash", "/root"] : ["/bin/sh", directory];
+    const argv = ["/bin/sh", "-c", fromFile, "init", shell];
+    const env = { DEBIAN_FRONTEND: "noninteractive" };
+    return this.exec(id, { argv, cwd, env, stdin: initScript, network: "host" }, signal);
+  }
+
   /** What a terminal runs to be in it. */
   async shell(id: string): Promise<Wrapped> {
     const workspace = await this.ready(id);
@@ -322,9 +334,10 @@ export class Workspaces implements Disposable {
     const workspace = this.get(id);
     const backend = this.backendOf(workspace);
     await (discard && backend.discard ? backend.discard(workspace) : backend.destroy(workspace));
+    // Agents may have given files in it to other users of the container. The record stays until all is gone.
+    await removeTree(this.folderOf(id));
     for (const name of workspace.secrets) await this.secrets.set(id, name, undefined);
     this.#options.registry.remove(id);
-    rmSync(this.folderOf(id), { recursive: true, force: true });
     rmSync(buildLogPath(this.#options.folder, id), { force: true });
     this.#options.onChange();
   }

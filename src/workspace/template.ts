@@ -10,7 +10,7 @@ import { handOver, helperEnvironment } from "./handover.ts";
 import type { Limiter } from "./limits.ts";
 import { withLock } from "./lock.ts";
 import { contained, containerEnvironment, hostnameOf, isRoot, sandbox } from "./sandbox.ts";
-import { runTool, tryTool } from "./tools.ts";
+import { findTool, runTool, tryTool } from "./tools.ts";
 
 type Recipe = Pick<Workspace, "distro" | "devContainer" | "packages" | "initScript" | "environment">;
 
@@ -187,14 +187,16 @@ export async function copyTree(from: string, to: string, options: { signal?: Abo
 
 /** Deletes a folder that may hold files of users that only a root of the namespace can delete. */
 export async function removeTree(path: string): Promise<void> {
-  if (!existsSync(path)) return;
-  if (isRoot()) {
-    rmSync(path, { recursive: true, force: true });
-    return;
+  // Where no users are set aside for an ordinary user, all files are his own.
+  if (!isRoot() && existsSync(path) && findTool("newuidmap") !== undefined) {
+    const [command, ...args] = contained(["rm", "-rf", "--one-file-system", path]);
+    await tryTool(command, args);
   }
-  const [command, ...args] = contained(["rm", "-rf", "--one-file-system", path]);
-  await tryTool(command, args);
-  if (existsSync(path)) throw new OpenAgentError("workspace_busy", `${path} could not be deleted.`);
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch (error) {
+    throw new OpenAgentError("workspace_busy", `${path} could not be deleted: ${describeError(error)}`);
+  }
 }
 
 function buildFailed(workspace: Workspace, reason: string): OpenAgentError {

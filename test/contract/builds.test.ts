@@ -251,6 +251,28 @@ exit 5`;
     assert.deepEqual(asked, [...once, ...once]);
   });
 
+  it("is deleted with all that was given to other users inside, by an ordinary user", function () {
+    const place = ordinaryPlace(this);
+    const from = (path: string) => JSON.stringify(join(sources, "..", path));
+    const program = `
+const { Workspaces } = await import(${from("orchestrator/workspaces.ts")});
+const { Registry } = await import(${from("workspace/registry.ts")});
+const { createBackends } = await import(${from("workspace/backends.ts")});
+const folder = ${JSON.stringify(join(place, "data/workspaces"))};
+const workspaces = new Workspaces({
+  registry: new Registry(folder), backends: createBackends({ data: ${JSON.stringify(join(place, "data"))} }), folder,
+  worktrees: folder, secrets: { get: async () => undefined, set: async () => undefined }, log: console, onChange() {},
+});
+const { id } = workspaces.create({ name: "box", kind: "bwrap" });
+const script = "mkdir made && touch made/file && chown -R 33:33 made && chmod 700 made && stat -c %u made";
+const { stdout } = await workspaces.exec(id, { argv: ["/bin/sh", "-c", script], env: {} }, new AbortController().signal);
+await workspaces.remove(id, false);
+const { readdirSync } = await import("node:fs");
+process.stdout.write(stdout + JSON.stringify([workspaces.list(), readdirSync(folder)]));
+process.exit(0);`;
+    assert.equal(asOrdinary(place, program), "33\n[[],[]]");
+  });
+
   /** A folder with an empty project for a user who owns nothing else; skips the test where there is none. */
   function ordinaryPlace(context: Mocha.Context): string {
     if (process.getuid?.() !== 0 || !readable(sources)) return context.skip();

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { waitUntil } from "../../src/base/async.ts";
@@ -190,6 +191,15 @@ describe("a mission in a container", function () {
       stdin: "typed",
     });
     assert.deepEqual([result.exitCode, result.stdout, result.stderr], [3, `${bed.project}\ntyped`, "no\n"]);
+  });
+
+  it("has its init script run again as it was built, whatever the script reads, and to its first failure", async () => {
+    const interfaces = "tail -n +3 /proc/net/dev | cut -d: -f1";
+    const initScript = `echo one; cat\n${interfaces}\necho two\n[ ! -e /srv/built ]\ntouch /srv/built\n`;
+    await core.run("updateWorkspace", { workspaceId: workspace.id, initScript });
+    const { exitCode, stdout } = await core.run("runInitScript", { workspaceId: workspace.id });
+    const own = execFileSync("/bin/sh", ["-c", interfaces], { encoding: "utf8" });
+    assert.deepEqual([exitCode, stdout], [1, `one\n${own}two\n`]);
   });
 
   for (const kind of ["podman", "docker", "nspawn"] as const)
