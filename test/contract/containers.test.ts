@@ -193,14 +193,19 @@ describe("a mission in a container", function () {
     assert.deepEqual([result.exitCode, result.stdout, result.stderr], [3, `${bed.project}\ntyped`, "no\n"]);
   });
 
-  it("has its init script run again as it was built, whatever the script reads, and to its first failure", async () => {
-    const interfaces = "tail -n +3 /proc/net/dev | cut -d: -f1";
-    const initScript = `echo one; cat\n${interfaces}\necho two\n[ ! -e /srv/built ]\ntouch /srv/built\n`;
-    await core.run("updateWorkspace", { workspaceId: workspace.id, initScript });
-    const { exitCode, stdout } = await core.run("runInitScript", { workspaceId: workspace.id });
-    const own = execFileSync("/bin/sh", ["-c", interfaces], { encoding: "utf8" });
-    assert.deepEqual([exitCode, stdout], [1, `one\n${own}two\n`]);
-  });
+  for (const kind of ["bwrap", "podman"] as const)
+    it(`has its init script run again on ${kind} as it was built, whatever it reads, and to its first failure`, async function () {
+      await needBackend(this, kind);
+      const interfaces = "tail -n +3 /proc/net/dev | cut -d: -f1";
+      const initScript = `echo one; cat\n${interfaces}\necho two\n[ ! -e /srv/built ]\ntouch /srv/built\n`;
+      const wish = { name: kind, kind, directory: bed.project, packages, initScript };
+      const { id: workspaceId } = await core.run("createWorkspace", wish);
+      const { exitCode, stdout } = await core.run("runInitScript", { workspaceId });
+      const own = execFileSync("/bin/sh", ["-c", interfaces], { encoding: "utf8" });
+      assert.deepEqual([exitCode, stdout], [1, `one\n${own}two\n`]);
+      const after = await core.run("execInWorkspace", { workspaceId, argv: ["sh", "-c", `${interfaces}; ls /srv`] });
+      assert.equal(after.stdout.replaceAll(" ", ""), "lo\nbuilt\n");
+    });
 
   for (const kind of ["podman", "docker", "nspawn"] as const)
     it(`runs on ${kind}`, async function () {
