@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { waitUntil } from "../../src/base/async.ts";
 import { isAlive } from "../../src/base/processes.ts";
 import type { Core } from "../../src/orchestrator/core.ts";
+import { readLeaderRecord } from "../../src/orchestrator/endpoint.ts";
 import type { Workspace } from "../../src/protocol/workspace.ts";
 import {
   bash,
@@ -18,6 +19,7 @@ import {
   waitingFor,
   type Bed,
 } from "../fake/bed.ts";
+import { buildHeadless, headless } from "../fake/headless.ts";
 import { needBackend, processesNamed } from "../fake/workspaces.ts";
 import { installationFolder } from "../host/setup.ts";
 
@@ -131,6 +133,60 @@ describe("a mission in a container", function () {
     await core.run("sendMessage", { missionId: id, text: script({ text: "And again." }) });
     await untilTurns(core, id, 2);
     assert.deepEqual(texts(core, id), ["Nobody looked.", "And again."]);
+  });
+
+  it("goes on when the process that leads is killed", async () => {
+    await core.dispose();
+    buildHeadless();
+    const environment = { OPEN_AGENT_CONTAINER_TEMPLATES: templates };
+    const leader = headless(bed, ["serve"], { environment });
+    try {
+      const record = join(bed.paths.runtime, "leader.json");
+      assert.ok(await waitUntil(() => readLeaderRecord(record)?.pid === leader.pid, 60_000));
+      // One of a newer build would take the lead at once.
+      core = bed.core({ build: "0.0.1" });
+      const gate = join(bed.project, "go");
+      const id = await launch(script(bash(waitingFor(gate)), { text: "Nothing lost." }));
+      await until(core, id, (head) => head.runState === "waiting_for_tool", 120_000);
+      assert.ok(!core.isLeading);
+      const pid = serverPid();
+      leader.kill("SIGKILL");
+      await leader.finished;
+      assert.ok(pid !== undefined && isAlive(pid) && (await waitUntil(() => core.isLeading, 20_000)));
+      writeFileSync(gate, "");
+      await untilTurns(core, id, 1);
+      assert.deepEqual([texts(core, id), serverPid()], [["Nothing lost."], pid]);
+    } finally {
+      leader.kill("SIGKILL");
+    }
+  });
+
+  it("harms nothing but its container when it deletes all that is there, which a reset brings back", async () => {
+    const id = await launch(script(bash("rm -rf /usr /bin /lib* /etc /var /root /home"), { text: "Oh." }));
+    const { failure } = await untilTurns(core, id, 1, 120_000);
+    assert.equal(failure, undefined);
+    assert.ok(existsSync(bed.home) && existsSync(join(bed.project, "README.md")));
+    await core.run("resetWorkspace", { workspaceId: workspace.id });
+    await core.run("sendMessage", { missionId: id, text: script(bash("ls /etc >made.txt"), { text: "All back." }) });
+    await untilTurns(core, id, 2, 120_000);
+    assert.deepEqual(texts(core, id), ["Oh.", "All back."]);
+    assert.match(readFileSync(join(bed.project, "made.txt"), "utf8"), /^os-release$/m);
+  });
+
+  it("is held when it forks without end, and is ended with all of it", async function () {
+    const { limits = [] } = (await core.run("probeWorkspaces", {})).find(({ kind }) => kind === "bwrap") ?? {};
+    if (!limits.includes("processes")) return this.skip();
+    await core.run("updateWorkspace", { workspaceId: workspace.id, limits: { processes: 150 } });
+    const mine = () => processesNamed("bomb_4719() {").length;
+    const id = await launch(
+      script(bash("bomb_4719() { bomb_4719 | bomb_4719 & }; bomb_4719; sleep 60"), { text: "." }),
+    );
+    assert.ok(await waitUntil(() => mine() > 20, 120_000));
+    await core.run("stopMission", { missionId: id });
+    await until(core, id, (head) => head.runState === "idle");
+    assert.ok(mine() <= 160);
+    await core.run("deleteWorkspace", { workspaceId: workspace.id });
+    assert.equal(mine(), 0);
   });
 
   it("goes on in the same session after all has ended, and after its server was killed in a turn", async () => {
