@@ -71,20 +71,23 @@ describe("a dev container", function () {
     });
     const workspaceId = await create("whole", {
       build: { dockerfile: "../Dockerfile" },
-      containerEnv: { COLOUR: "blue", WHERE: "${containerWorkspaceFolder}" },
+      // The last is one that podman's own command would heed.
+      containerEnv: { COLOUR: "blue", WHERE: "${containerWorkspaceFolder}", STORAGE_DRIVER: "none such" },
       remoteEnv: { PATH: "${containerEnv:PATH}:/extra" },
       remoteUser: "someone",
       initializeCommand: `touch ${join(bed.project, "on-the-host")}`,
       onCreateCommand: { first: "id -un >/first", second: ["touch", "/second"] },
       postCreateCommand: "echo $COLOUR >made.txt; tool",
     });
-    const text = script(bash('tool; echo "$OF_IMAGE $COLOUR $WHERE"; cat /first; ls /second; id -u'), { text: "." });
+    const text = script(bash('tool; echo "$OF_IMAGE $COLOUR $WHERE $STORAGE_DRIVER"; cat /first; ls /second; id -u'), {
+      text: ".",
+    });
     const { id } = await core.run("createMission", { text, workspaceId });
     await untilTurns(core, id, 1, 120_000);
     const [output = ""] = transcriptOf(core, id)
       .messages.flatMap(({ parts }) => parts)
       .flatMap((part) => (part.kind === "tool" ? [part.output ?? ""] : []));
-    assert.equal(output.trim(), `found\nyes blue ${bed.project}\nroot\n/second\n0`);
+    assert.equal(output.trim(), `found\nyes blue ${bed.project} none such\nroot\n/second\n0`);
     assert.equal(await sh(workspaceId, "tool"), "found");
     assert.equal(readFileSync(join(bed.project, "made.txt"), "utf8"), "blue\n");
     assert.ok(!existsSync(join(bed.project, "on-the-host")));
