@@ -5,6 +5,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { waitUntil } from "../../src/base/async.ts";
+import { needTool } from "../../src/workspace/tools.ts";
 
 const program = join(import.meta.dirname, "../../src/opencode/egress.ts");
 
@@ -55,7 +56,7 @@ describe("the way out of a container with a private network", function () {
     }
     await start("unshare", "--net");
     const inside = (...words: string[]) =>
-      execFileSync("nsenter", [`--target=${String(proxy?.pid)}`, "--net", "ip", ...words]);
+      execFileSync(needTool("nsenter", "util-linux"), [`--target=${String(proxy?.pid)}`, "--net", "ip", ...words]);
     inside("link", "set", "lo", "up");
     assert.equal(await ask("198.51.100.7:9"), "");
     inside("address", "add", "198.51.100.7/32", "dev", "lo");
