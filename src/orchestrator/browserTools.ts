@@ -1,6 +1,7 @@
 import type { Executable } from "../opencode/locate.ts";
 import type { Part } from "../protocol/configuration.ts";
 import type { DesktopServer } from "./desktop.ts";
+import { ownServer } from "./ownServer.ts";
 
 /** Milliseconds until its tools are known: Playwright may have to be fetched first. */
 const startMs = 120_000;
@@ -22,12 +23,6 @@ export function browserPart(path: string, command: string[], desktop: DesktopSer
     name: "playwright",
     path,
     description: "A browser on the desktop",
-    entry: {
-      type: "local",
-      command,
-      environment: { BUN_BE_BUN: "1", ...browserEnvironment(desktop) },
-      timeout: startMs,
-      enabled: true,
-    },
+    entry: ownServer(command, { BUN_BE_BUN: "1", ...browserEnvironment(desktop) }, startMs),
   };
 }

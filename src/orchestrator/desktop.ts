@@ -2,6 +2,7 @@ import type { Executable } from "../opencode/locate.ts";
 import type { Part } from "../protocol/configuration.ts";
 import type { Workspace } from "../protocol/workspace.ts";
 import type { CoreSettings } from "./coreSettings.ts";
+import { ownServer } from "./ownServer.ts";
 
 /** The MCP server with which agents start desktops and use them. */
 export interface DesktopServer {
@@ -42,6 +43,6 @@ export function desktopPart(path: string, command: string[], environment: Record
     name: "desktop",
     path,
     description: "A graphical desktop with mouse, keyboard and screenshots",
-    entry: { type: "local", command, environment, enabled: true },
+    entry: ownServer(command, environment),
   };
 }

@@ -6,6 +6,7 @@ import type { Launch } from "../opencode/launch.ts";
 import type { Executable } from "../opencode/locate.ts";
 import type { Part } from "../protocol/configuration.ts";
 import type { Bind } from "../workspace/backend.ts";
+import { ownServer } from "./ownServer.ts";
 import type { Workspaces } from "./workspaces.ts";
 
 export interface OutsideOptions {
@@ -74,7 +75,7 @@ export async function toolsInside(options: OutsideOptions, more: readonly Bind[]
     name: "workspace",
     path,
     description: `The files and commands of ${workspace.name}`,
-    entry: { type: "local", command, environment: { BUN_BE_BUN: "1" }, enabled: true },
+    entry: ownServer(command, { BUN_BE_BUN: "1" }),
   };
 }
 
@@ -86,12 +87,7 @@ export function libraryTools({ executable, program }: OutsideOptions, library: s
     name: "library",
     path,
     description: "Skills of the Library",
-    entry: {
-      type: "local",
-      command: [executable.path, path],
-      environment: { BUN_BE_BUN: "1", OPEN_AGENT_LIBRARY: library },
-      enabled: true,
-    },
+    entry: ownServer([executable.path, path], { BUN_BE_BUN: "1", OPEN_AGENT_LIBRARY: library }),
   };
 }
 

@@ -21,8 +21,10 @@ import { RfbClient } from "../../src/desktop/rfb.ts";
 import { makeBed, opencodeBinary, repository, script, transcriptOf, untilTurns } from "../fake/bed.ts";
 import {
   hasKeyboard,
+  holders,
   isLeft,
   missingPrograms,
+  parentOf,
   pictureOf,
   table,
   unlessMissing,
@@ -483,18 +485,6 @@ describe(unlessMissing("a desktop", missing), function () {
     }
   });
 });
-
-function parentOf(pid: number): number {
-  return Number(execFileSync("ps", ["-o", "ppid=", "-p", String(pid)], { encoding: "utf8" }));
-}
-
-/** Processes that work in a folder or name it on their command line, but for this one's. */
-function holders(folder: string): string[] {
-  const lines = execFileSync("ps", ["-eo", "pid,stat,args"], { encoding: "utf8" }).split("\n");
-  return lines.filter(
-    (line) => line.includes(folder) && !/^\s*\d+\s+Z/.test(line) && !line.includes("--input-type=module"),
-  );
-}
 
 function linkOf(path: string): string {
   try {

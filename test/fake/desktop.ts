@@ -132,3 +132,16 @@ export function processesOf(folder: string): { pid: number; name: string }[] {
       }
     });
 }
+
+/** The process that a process was started by, or who takes its place. */
+export function parentOf(pid: number): number {
+  return Number(execFileSync("ps", ["-o", "ppid=", "-p", String(pid)], { encoding: "utf8" }));
+}
+
+/** Processes that work in a folder or name it on their command line, but for this one's. */
+export function holders(folder: string): string[] {
+  const lines = execFileSync("ps", ["-eo", "pid,stat,args"], { encoding: "utf8" }).split("\n");
+  return lines.filter(
+    (line) => line.includes(folder) && !/^\s*\d+\s+Z/.test(line) && !line.includes("--input-type=module"),
+  );
+}
