@@ -1,5 +1,5 @@
 import * as vscode from "vscode";
-import { report } from "./problems.ts";
+import { report } from "./library/problems.ts";
 
 export interface RemovablePick {
   title: string;

@@ -1,7 +1,7 @@
 import * as vscode from "vscode";
 import type { EngineState } from "../protocol/engineState.ts";
 import type { App } from "./app.ts";
-import { groupOf } from "./missionsView.ts";
+import { groupOf } from "./missions/missionsView.ts";
 import { signalsTooltip } from "./signals.ts";
 
 /** Times in the tooltip go on while missions run. */

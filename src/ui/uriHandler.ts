@@ -3,10 +3,10 @@ import { isAbsolute, resolve } from "node:path";
 import * as vscode from "vscode";
 import { OpenAgentError } from "../base/errors.ts";
 import type { App } from "./app.ts";
-import { rememberedChoice } from "./choices.ts";
-import { placeOf } from "./defaultWorkspace.ts";
-import type { MissionPanels } from "./panels.ts";
-import { report } from "./problems.ts";
+import { rememberedChoice } from "./missions/choices.ts";
+import { placeOf } from "./workspaces/defaultWorkspace.ts";
+import type { MissionPanels } from "./missions/panels.ts";
+import { report } from "./library/problems.ts";
 import { parseLink } from "./uris.ts";
 import { folderPaths } from "./folders.ts";
 

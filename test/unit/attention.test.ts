@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { EventBody } from "../../src/protocol/event.ts";
 import { newHead, reduceHead } from "../../src/protocol/reduce.ts";
 import type { MissionHead } from "../../src/protocol/mission.ts";
-import { endingOf, partOf, passedAmount } from "../../src/ui/attentionRules.ts";
+import { endingOf, partOf, passedAmount } from "../../src/ui/missions/attentionRules.ts";
 import { linkPromptLimit, parseLink } from "../../src/ui/uris.ts";
 import { missionEvents, session } from "../fake/events.ts";
 

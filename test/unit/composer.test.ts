@@ -6,7 +6,7 @@ import { missionDigest } from "../../src/protocol/digest.ts";
 import { fuzzyBest, fuzzyScore } from "../../src/protocol/fuzzy.ts";
 import { newHead } from "../../src/protocol/reduce.ts";
 import { emptyTranscript } from "../../src/protocol/transcript.ts";
-import { parsePageMessage } from "../../src/ui/pageMessages.ts";
+import { parsePageMessage } from "../../src/ui/missions/pageMessages.ts";
 import { recall, type Recalled } from "../../webview/history.ts";
 
 const file = (path: string, mention?: string): MessageAttachment => {

@@ -3,7 +3,14 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { exits, listScript, parseList, parseStat, readScript, statScript } from "../../src/ui/containerScripts.ts";
+import {
+  exits,
+  listScript,
+  parseList,
+  parseStat,
+  readScript,
+  statScript,
+} from "../../src/ui/workspaces/containerScripts.ts";
 
 describe("the scripts that look at a container's files", function () {
   let folder: string;

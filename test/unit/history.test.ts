@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import type { ImportReport } from "../../src/protocol/exchange.ts";
 import { newHead } from "../../src/protocol/reduce.ts";
-import { importDocument, importSentence } from "../../src/ui/importReport.ts";
-import { filterWords, fits, withStatus, withValue, type MissionFilter } from "../../src/ui/missionFilter.ts";
+import { importDocument, importSentence } from "../../src/ui/library/importReport.ts";
+import { filterWords, fits, withStatus, withValue, type MissionFilter } from "../../src/ui/missions/missionFilter.ts";
 
 describe("the filter of missions", () => {
   const head = { ...newHead("m", 1), title: "Repair the Parser", directory: "/p/app", usedAgent: "build" };

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parsePageMessage } from "../../src/ui/pageMessages.ts";
+import { parsePageMessage } from "../../src/ui/missions/pageMessages.ts";
 import { splitBlocks } from "../../webview/blocks.ts";
 
 describe("messages of the page", () => {

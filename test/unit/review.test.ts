@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { reviewMessage } from "../../src/ui/reviewMessage.ts";
+import { reviewMessage } from "../../src/ui/review/reviewMessage.ts";
 
 describe("a review", () => {
   it("is one message, by file and line, with the lines that each comment is about", () => {

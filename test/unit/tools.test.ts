@@ -3,7 +3,7 @@ import { readToolInput } from "../../src/orchestrator/toolInputs.ts";
 import type { EventBody } from "../../src/protocol/event.ts";
 import { newHead, reduceHead, reduceTranscript } from "../../src/protocol/reduce.ts";
 import { emptyTranscript, type Transcript } from "../../src/protocol/transcript.ts";
-import { answerLimit, statusText, transcriptText } from "../../src/ui/toolTexts.ts";
+import { answerLimit, statusText, transcriptText } from "../../src/ui/missions/toolTexts.ts";
 import { answer, missionEvents, part, session, user } from "../fake/events.ts";
 import { codeOf } from "../fake/bed.ts";
 

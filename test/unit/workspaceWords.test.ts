@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Workspace } from "../../src/protocol/workspace.ts";
-import { limitsWord, limitWords } from "../../src/ui/limitWords.ts";
-import { privateNetworkWords, sizeWord, workspaceDescription } from "../../src/ui/workspaceWords.ts";
+import { limitsWord, limitWords } from "../../src/ui/workspaces/limitWords.ts";
+import { privateNetworkWords, sizeWord, workspaceDescription } from "../../src/ui/workspaces/workspaceWords.ts";
 
 const hour = 3_600_000;
 const box: Workspace = {
