@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, realpathSync, statSync, symlinkSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { configurationIn, writeConfiguration } from "../../src/opencode/configuration.ts";
 import type { Part } from "../../src/protocol/configuration.ts";
 import { usableItems, writeFiles } from "../fake/library.ts";
@@ -65,5 +66,34 @@ describe("a generated configuration", () => {
       [],
     );
     assert.deepEqual((await write(...parts)).problems, problems);
+  });
+
+  it("is whole at any time, also where two write the same at once", async () => {
+    const sets = [[skill("greeting")], [skill("greeting"), skill("farewell")]];
+    await write();
+    const file = join(configurationIn(folder), "opencode.json");
+    const writing = new AbortController();
+    const reading = (async () => {
+      while (!writing.signal.aborted) {
+        JSON.parse(readFileSync(file, "utf8"));
+        await setImmediate();
+      }
+    })();
+    for (let round = 0; round < 20; round++) {
+      const parts = sets[round % 2] ?? [];
+      const outcomes = await Promise.all([write(...parts), write(...parts)]);
+      assert.deepEqual(
+        outcomes.map(({ problems }) => problems),
+        [[], []],
+      );
+      assert.equal(existsSync(join(configurationIn(folder), "skills", "farewell", "SKILL.md")), round % 2 === 1);
+    }
+    writing.abort();
+    await reading;
+    const left = readdirSync(dirname(configurationIn(folder)));
+    assert.deepEqual(
+      left.filter((name) => name.endsWith(".next")),
+      [],
+    );
   });
 });
