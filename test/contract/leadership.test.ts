@@ -79,6 +79,9 @@ describe("one leader for each data folder", function () {
 
   describe("and a process that is killed", () => {
     let child: ChildProcess | undefined;
+    /** One that is newer than the program would take the lead from it. */
+    const olderBuild = "0.0.1";
+    const readLeader = () => readLeaderRecord(join(bed.data, "runtime", "leader.json"));
     afterEach(() => child?.kill("SIGKILL"));
 
     async function headless(): Promise<ChildProcess> {
@@ -93,18 +96,19 @@ describe("one leader for each data folder", function () {
       );
       child = started;
       await new Promise((resolve) => started.stdout.once("data", resolve));
-      await waitUntil(() => readLeaderRecord(join(bed.data, "runtime", "leader.json"))?.pid === started.pid, 5_000);
+      await waitUntil(() => readLeader()?.pid === started.pid, 5_000);
       return started;
     }
 
     it("is followed by another within five seconds, with nothing lost", async () => {
       const leader = await headless();
-      const core = bed.core();
+      const core = bed.core({ build: olderBuild });
       const { id } = await core.run("createMission", {
         text: script(bash("sleep 3"), { text: "Nothing lost." }),
         directory: bed.project,
       });
       await until(core, id, (head) => head.runState === "waiting_for_tool");
+      assert.equal(readLeader()?.pid, leader.pid);
       const pid = bed.serverPid();
       const killed = Date.now();
       leader.kill("SIGKILL");
@@ -117,7 +121,7 @@ describe("one leader for each data folder", function () {
     it("leaves OpenCode running while nobody is there, and the next one takes it up", async () => {
       const leader = await headless();
       const pid = leader.pid ?? 0;
-      const follower = bed.core();
+      const follower = bed.core({ build: olderBuild });
       const { id } = await follower.run("createMission", {
         text: script(bash("sleep 2"), { text: "Alone." }),
         directory: bed.project,
@@ -125,6 +129,7 @@ describe("one leader for each data folder", function () {
       await until(follower, id, (head) => head.runState === "waiting_for_tool");
       const server = bed.serverPid() ?? 0;
       // The follower goes first, without ever having led.
+      assert.equal(readLeader()?.pid, pid);
       await follower.dispose();
       leader.kill("SIGKILL");
       await waitUntil(() => !isAlive(pid), 2_000);
