@@ -25,6 +25,8 @@ describe("activation", () => {
       "onWebviewPanel:openAgent.desktop",
       "onFileSystem:open-agent-workspace",
       "onFileSystem:open-agent-container",
+      // A Library, whose values are encrypted when they are saved.
+      "workspaceContains:skill/*/SKILL.md",
     ]);
   });
 
