@@ -34,7 +34,8 @@ describe("a message with more than text", function () {
     bed = await makeBed();
     withPictures(bed);
     addCommand(bed, "x", "Do $1 and $2: $ARGUMENTS.\n\nSee @README.md\n\n!`echo shelled`\n[[hello]]");
-    addCommand(bed, "slow", `!\`sleep 3\`\n${script(bash("echo once >> ran.txt"), { text: "Ran." })}`);
+    // When the agent was stopped too late on a busy machine, it was still stopped before it had done anything.
+    addCommand(bed, "slow", `!\`sleep 3\`\n${script(bash("sleep 5; echo once >> ran.txt"), { text: "Ran." })}`);
     addCommand(bed, "nested/deep", "Deep $ARGUMENTS [[hello]]");
     addCommand(bed, "sub", "Sub $ARGUMENTS [[hello]]", "subtask: true\nagent: general");
     writeFileSync(join(bed.project, "with space.txt"), "one\ntwo\nthree\n");

@@ -80,7 +80,7 @@ describe("OpenCode outside of a container", function () {
   it("starts the user's MCP servers inside, those of this machine here, and none of the user's tools", async function () {
     await needBackend(this, "bwrap");
     const server = { type: "local", command: placeServer, environment: { COLOUR: "{env:COLOUR}" } };
-    const broken = { ...server, environment: { LD_PRELOAD: "x.so" } };
+    const broken = { ...server, environment: { "no name": "x" } };
     writeFiles(bed.paths.library, { "mcp/servers.json": JSON.stringify({ shared: server, broken }) });
     const userConfig = join(bed.home, ".config", "opencode");
     const config = JSON.parse(readFileSync(join(userConfig, "opencode.json"), "utf8")) as object;

@@ -159,7 +159,8 @@ describe("the history of missions", function () {
 /** A mission of many turns, whose eleventh has run a command with a word in its output that is nowhere else. */
 function writeLongMission(bed: Bed): void {
   const store = new Store({ path: bed.paths.database });
-  const start = Date.now() - 3_600_000;
+  // Its last turn is of today at any time of the day.
+  const start = Date.now() - turns * 1_000;
   const missionId = crypto.randomUUID();
   const first: EventBody[] = [
     { type: "mission_created", title: "A long mission", directory: bed.project, server: "own" },

@@ -5,7 +5,7 @@ import { makeBed, opencodeBinary, repository, type Bed, type BedOptions } from "
 import { packageExtension } from "../host/built.ts";
 import { launchBrowser } from "../host/chromium.ts";
 import { installationFolder } from "../host/setup.ts";
-import { startEditor, type Editor, type EditorOptions } from "../host/editor.ts";
+import { startEditor, steadySettings, type Editor, type EditorOptions } from "../host/editor.ts";
 import { eventually } from "../host/eventually.ts";
 import {
   answerQuickInput,
@@ -50,8 +50,8 @@ export async function makeScene(
         OPEN_AGENT_DATA_DIR: bed.data,
         OPEN_AGENT_CONTAINER_TEMPLATES: join(installationFolder(), "templates"),
       },
-      settings: { "openAgent.opencode.path": opencodeBinary },
       ...options.editor,
+      settings: { "openAgent.opencode.path": opencodeBinary, ...steadySettings, ...options.editor?.settings },
     }),
     (started) => started.stop(),
   );

@@ -67,6 +67,9 @@ const defaultSettings = {
   "workbench.tips.enabled": false,
 };
 
+/** For tests: a quick input is closed by who uses it, and not by a panel that takes the focus meanwhile. */
+export const steadySettings = { "workbench.quickOpen.closeOnFocusLost": false };
+
 const startLimitMs = 30_000;
 
 /** Starts a VS Code server on a free loopback port, in a process group of its own and apart from the user's files. */

@@ -6,7 +6,7 @@ import type { Page } from "playwright-core";
 import { launchBrowser } from "./chromium.ts";
 import { variables } from "./driver.ts";
 import { serveDriver } from "./driverServer.ts";
-import { startEditor, type EditorOptions } from "./editor.ts";
+import { startEditor, steadySettings, type EditorOptions } from "./editor.ts";
 import { newProfile, openWorkbench } from "./page.ts";
 import type { Outcome } from "./outcome.ts";
 
@@ -40,7 +40,10 @@ export async function runInExtensionHost(options: ExtensionTestOptions): Promise
     [variables.report]: report,
     [variables.grep]: options.grep,
   };
-  const editor = cleanup.adopt(await startEditor({ ...options, env }), (started) => started.stop());
+  const editor = cleanup.adopt(
+    await startEditor({ ...options, env, settings: { ...steadySettings, ...options.settings } }),
+    (started) => started.stop(),
+  );
   const browser = cleanup.adopt(await launchBrowser(options), (started) => started.close());
   const lines: string[] = [];
   let end!: (outcome: number | Error) => void;
