@@ -1,6 +1,6 @@
 import { McpServer } from "@modelcontextprotocol/server";
 import { serveStdio, StdioServerTransport } from "@modelcontextprotocol/server/stdio";
-import { describeError } from "../base/errors.ts";
+import { complain, endWithStreams } from "./ending.ts";
 
 declare const OPEN_AGENT_VERSION: string;
 
@@ -15,14 +15,7 @@ export interface ServeOptions {
 }
 
 /** Serves tools on this process's standard streams until those end, or it is asked to. */
-export function serve({ name, add, end: endAll, maxBufferSize }: ServeOptions): void {
-  let ending = false;
-  const end = (): void => {
-    if (ending) return;
-    ending = true;
-    void Promise.resolve(endAll?.()).finally(() => process.exit(0));
-  };
-  const say = (error: unknown): void => void process.stderr.write(`${describeError(error)}\n`);
+export function serve({ name, add, end, maxBufferSize }: ServeOptions): void {
   const limit = maxBufferSize === undefined ? undefined : { maxBufferSize };
   serveStdio(
     () => {
@@ -30,11 +23,7 @@ export function serve({ name, add, end: endAll, maxBufferSize }: ServeOptions): 
       add(server);
       return server;
     },
-    { transport: new StdioServerTransport(process.stdin, process.stdout, limit), onerror: say },
+    { transport: new StdioServerTransport(process.stdin, process.stdout, limit), onerror: complain },
   );
-  process.stdin.once("end", end).once("close", end).once("error", end);
-  process.stdout.once("error", end);
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, end);
-  // What one call did not foresee must not end what the others do.
-  process.on("uncaughtException", say).on("unhandledRejection", say);
+  endWithStreams(end);
 }

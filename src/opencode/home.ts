@@ -52,8 +52,7 @@ export interface HomeOptions {
 export function prepareHome(options: HomeOptions, password: string): NodeJS.ProcessEnv {
   const configHome = join(privateFolder(options.folder), "config");
   const original = nonEmpty(options.environment["XDG_CONFIG_HOME"]);
-  const userHome = options.environment["HOME"] ?? homedir();
-  mirrorConfiguration(original ?? join(userHome, ".config"), configHome, options);
+  mirrorConfiguration(userConfiguration(options.environment), configHome, options);
   const environment = inherited(options);
   const restore = {
     XDG_CONFIG_HOME: options.inside ? null : (original ?? null),
@@ -94,7 +93,7 @@ export function loginsFile(folder: string, environment: NodeJS.ProcessEnv): { so
 /** The MCP servers that the user's own configuration of OpenCode starts on this machine. What does not parse has none. */
 export function usersServers(environment: NodeJS.ProcessEnv): Part[] {
   const userHome = environment["HOME"] ?? homedir();
-  const folder = join(nonEmpty(environment["XDG_CONFIG_HOME"]) ?? join(userHome, ".config"), "opencode");
+  const folder = userConfiguration(environment);
   const paths = [
     ...["config.json", "opencode.json", "opencode.jsonc"].map((name) => join(folder, name)),
     ...[environment["OPENCODE_CONFIG"] ?? ""].filter((path) => path !== ""),
@@ -107,6 +106,12 @@ export function usersServers(environment: NodeJS.ProcessEnv): Part[] {
       servers.set(name, { kind: "mcps", name, path, entry });
     }
   return [...servers.values()].filter(({ entry }) => Array.isArray(fields(entry)["command"]));
+}
+
+/** The folder of the user's own configuration of OpenCode. */
+function userConfiguration(environment: NodeJS.ProcessEnv): string {
+  const userHome = environment["HOME"] ?? homedir();
+  return join(nonEmpty(environment["XDG_CONFIG_HOME"]) ?? join(userHome, ".config"), "opencode");
 }
 
 function readIfParsing(path: string): unknown {
@@ -155,8 +160,7 @@ function inherited({ environment, inside, ripgrepFolder, log }: HomeOptions): No
   return result;
 }
 
-function mirrorConfiguration(userConfigHome: string, configHome: string, options: HomeOptions): void {
-  const source = join(userConfigHome, "opencode");
+function mirrorConfiguration(source: string, configHome: string, options: HomeOptions): void {
   const target = join(configHome, "opencode");
   const draft = `${target}.next`;
   rmSync(draft, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { privateFolder, writePrivateFile } from "../../base/files.ts";
-import { findProgram } from "../desktop/programs.ts";
+import { findProgram, sandboxWords } from "../desktop/programs.ts";
 import { ToolError } from "../tool.ts";
 import type { Shown } from "./displays.ts";
 
@@ -40,10 +40,5 @@ function wordsFor({ folder, display: { isAccessible } }: Shown): string[] {
   // For what there are no words.
   const browser = { launchOptions: { args: ["--force-renderer-accessibility"] } };
   if (isAccessible) writePrivateFile(settings, JSON.stringify({ browser }));
-  return [
-    ...["--output-dir", output],
-    ...(isAccessible ? ["--config", settings] : []),
-    // Chromium refuses to run as root with its sandbox.
-    ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
-  ];
+  return [...["--output-dir", output], ...(isAccessible ? ["--config", settings] : []), ...sandboxWords()];
 }

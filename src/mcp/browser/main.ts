@@ -7,6 +7,7 @@
  */
 import { resolve } from "node:path";
 import { describeError } from "../../base/errors.ts";
+import { endWithStreams } from "../ending.ts";
 import { commandEnvironment } from "../environment.ts";
 import { Browsers } from "./browsers.ts";
 import { readMessages, written, type Id, type Message } from "./messages.ts";
@@ -22,16 +23,11 @@ function serve(environment: NodeJS.ProcessEnv): void {
     environment: commandEnvironment(environment),
     say,
   });
-  let ending = false;
-  const end = (): void => {
-    if (ending) return;
-    ending = true;
-    void browsers.end().finally(() => process.exit(0));
-  };
+  const isEnding = endWithStreams(() => browsers.end());
   readMessages(process.stdin, (message) => {
     const { id, method, params = {} } = message;
     if (method === "notifications/cancelled") browsers.cancel(params["requestId"] as Id, message);
-    if (id === undefined || method === undefined || ending) return;
+    if (id === undefined || method === undefined || isEnding()) return;
     if (method === "tools/call") browsers.call({ ...message, id });
     else
       answer(browsers, method, params).then(
@@ -39,12 +35,6 @@ function serve(environment: NodeJS.ProcessEnv): void {
         (error: unknown) => say({ id, error: { code: -32603, message: describeError(error) } }),
       );
   });
-  process.stdin.once("end", end).once("close", end).once("error", end);
-  process.stdout.once("error", end);
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, end);
-  // What one call did not foresee must not end what the others do.
-  const tell = (error: unknown): void => void process.stderr.write(`${describeError(error)}\n`);
-  process.on("uncaughtException", tell).on("unhandledRejection", tell);
 }
 
 async function answer(browsers: Browsers, method: string, params: Record<string, unknown>): Promise<unknown> {

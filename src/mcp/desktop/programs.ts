@@ -13,6 +13,11 @@ export function findProgram(name: string, environment: NodeJS.ProcessEnv): strin
   return paths.map((folder) => join(folder, name)).find(isExecutable);
 }
 
+/** What Chromium has to be told here: it refuses to run as root with its sandbox. */
+export function sandboxWords(): string[] {
+  return process.getuid?.() === 0 ? ["--no-sandbox"] : [];
+}
+
 /** Runs a program to its end; gives what it printed. Rejects when it fails. */
 export async function output(
   program: string,

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { describeError } from "../../base/errors.ts";
-import { findProgram } from "./programs.ts";
+import { findProgram, sandboxWords } from "./programs.ts";
 import type { Session } from "./session.ts";
 import { desktopTool, display, json } from "./desktopTool.ts";
 import { ToolError } from "../tool.ts";
@@ -61,8 +61,7 @@ async function launchBrowser(session: Session, url: string): Promise<object> {
       "--disable-gpu",
       "--start-maximized",
     ],
-    // Chromium refuses to run as root with its sandbox.
-    ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
+    ...sandboxWords(),
     "--ozone-platform=x11",
     ...(session.display.isAccessible ? ["--force-renderer-accessibility"] : []),
     `--user-data-dir=${profile}`,

@@ -4,6 +4,7 @@ import type { CommandResult } from "../../orchestrator/index.ts";
 import { isContainer, type Workspace } from "../../protocol/workspace.ts";
 import type { App } from "../app.ts";
 import { exits, listScript, parseList, parseStat, readScript, statScript, type Kind } from "./containerScripts.ts";
+import { fixedFiles, refuse } from "./fixedFiles.ts";
 
 const scheme = "open-agent-container";
 
@@ -22,12 +23,9 @@ export function containerUri({ id }: Workspace, path: string): vscode.Uri {
 /** The file systems of containers, read-only, as what runs inside sees them. Nothing is built to read it. */
 export function provideContainerFiles(app: App): vscode.Disposable {
   const changed = new vscode.EventEmitter<vscode.FileChangeEvent[]>();
-  const refuse = (uri: vscode.Uri): never => {
-    throw vscode.FileSystemError.NoPermissions(uri);
-  };
   const provider: vscode.FileSystemProvider = {
+    ...fixedFiles,
     onDidChangeFile: changed.event,
-    watch: () => new vscode.Disposable(() => undefined),
     stat: async (uri) => {
       const { kind, size, changedAt, alteredAt } = parseStat(await run(app, uri, statScript));
       return { type: types[kind], size, mtime: changedAt, ctime: alteredAt };
@@ -38,9 +36,6 @@ export function provideContainerFiles(app: App): vscode.Disposable {
     },
     readFile: async (uri) => Buffer.from(await run(app, uri, readScript), "base64"),
     writeFile: refuse,
-    createDirectory: refuse,
-    delete: refuse,
-    rename: refuse,
   };
   const isReadonly = new vscode.MarkdownString("The files of a container are only read here.");
   return vscode.Disposable.from(

@@ -5,6 +5,7 @@ import type { CommandInput } from "../../orchestrator/commands.ts";
 import { isContainer, type Workspace } from "../../protocol/workspace.ts";
 import type { App } from "../app.ts";
 import { report } from "../library/problems.ts";
+import { fixedFiles, refuse } from "./fixedFiles.ts";
 import { nodeOf, workspaceWith } from "./workspaceNodes.ts";
 
 const scheme = "open-agent-workspace";
@@ -90,12 +91,9 @@ export function provideWorkspaceFiles(app: App): vscode.Disposable {
     throw vscode.FileSystemError.FileNotFound(uri);
   };
   const read = async (uri: vscode.Uri) => new TextEncoder().encode(partAt(uri).read(await workspaceAt(uri)));
-  const refuse = (uri: vscode.Uri): never => {
-    throw vscode.FileSystemError.NoPermissions(uri);
-  };
   const provider: vscode.FileSystemProvider = {
+    ...fixedFiles,
     onDidChangeFile: changed.event,
-    watch: () => new vscode.Disposable(() => undefined),
     stat: async (uri) => {
       const { createdAt } = await workspaceAt(uri);
       return {
@@ -121,9 +119,6 @@ export function provideWorkspaceFiles(app: App): vscode.Disposable {
       changed.fire([{ type: vscode.FileChangeType.Changed, uri }]);
     },
     readDirectory: refuse,
-    createDirectory: refuse,
-    delete: refuse,
-    rename: refuse,
   };
   return vscode.Disposable.from(
     changed,
